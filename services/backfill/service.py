@@ -28,7 +28,7 @@ from services.shared.errors import TidemarkError
 from services.shared.kafka.reading import decoded, scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topics import refuse_misfits
-from services.shared.units import HOUR_MS
+from services.shared.units import HOUR_MS, day_of
 
 SAVE_EVERY_S = 1.0
 LATE_SLICE = 5_000
@@ -89,6 +89,8 @@ class Outcome:
     found_in_log: int
     """Rows after the last saved progress that a former run had sent nevertheless."""
     tally: Tally
+    too_late: int = 0
+    """Rows of this run that were too old for the scorer when they were sent; ingest accepts them all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,10 @@ class Options:
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     account: Callable[[str], str] = lambda named: named
     """The account that an account id stands for, as ingest takes it."""
+    begun: Callable[[Mode], None] = lambda _: None
+    """Told how the events enter the log, before the clock is taken and anything is sent."""
+    oldest_day: Callable[[int], int] = lambda _: 0
+    """The first day that a late event may belong to, by today; both are days since 1970 UTC."""
 
 
 async def backfill(source: Source, sender: IngestSender, kafka: KafkaSettings, options: Options) -> Outcome:
@@ -159,6 +165,7 @@ class _Run:
     progress: Progress
     since: _Since
     found: int = 0
+    too_late: int = 0
     saved_at: float = -math.inf
 
     async def to_the_end(self) -> Outcome:
@@ -168,13 +175,14 @@ class _Run:
             # Given up while this was away, maybe by a command that was cut short: what was put off comes first.
             await drive.give_back(self.kafka, self.options.read_lanes, self.log, self.progress, self.options.now_ms())
             self.progress = replace(self.progress, epoch=0, driven={})
-        if self.progress.epoch:
+        mode = Mode.DRIVEN if self.progress.epoch else Mode.LATE
+        self.options.begun(mode)
+        if mode is Mode.DRIVEN:
             await self._drive()
         else:
             await self._late()
         await self._save(finished=True, through=True)
-        mode = Mode.DRIVEN if self.progress.epoch else Mode.LATE
-        return Outcome(mode, self.progress.rows_done, resumed_at, self.found, self.sender.tally)
+        return Outcome(mode, self.progress.rows_done, resumed_at, self.found, self.sender.tally, self.too_late)
 
     async def _drive(self) -> None:
         options = self.options
@@ -226,6 +234,8 @@ class _Run:
 
     async def _late_part(self, part: list[TimedCall]) -> None:
         await self._send(part, 0)
+        oldest = self.options.oldest_day(day_of(self.options.now_ms()))
+        self.too_late += sum(day_of(call.at_ms) < oldest for call in part)
         self.progress = replace(self.progress, log_time=part[-1].at_ms)
         self._report(Mode.LATE)
         await self._save_sometimes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,15 +27,19 @@ from services.cli.local.stack_state import DataOption, JsonOption, Running, clus
 from services.cli.terminal import tell, tell_json, tell_lines
 from services.shared.counts import counted
 from services.shared.errors import Fatal
+from services.shared.units import date_of, day_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from services.backfill.files import EventFile
-    from services.backfill.service import BackfillState, Outcome
+    from services.backfill.sender import Tally
+    from services.backfill.service import BackfillState, Mode, Outcome
 
 TELL_EVERY_S = 5.0
 """Where there is no terminal for a progress bar."""
+_SHOWN = 10
+"""Rejections, and warnings, that are told in words."""
 REJECTED_STATUS = 3
 """Exit status when ingest rejected rows."""
 
@@ -141,15 +146,28 @@ def _abandon(data: Path | None, *, json: bool) -> None:
 
 async def _run(running: Running, events: EventFile, source: str, bar: Bar, **given: Any) -> Outcome:
     from services.backfill.sender import IngestSender
-    from services.backfill.service import Options
+    from services.backfill.service import Mode, Options
     from services.backfill.service import backfill as run
     from services.scorer.attribution_facts import read_positions
+    from services.scorer.domain.lane.day_close import oldest_day
     from services.scorer.lane_facts import read_lanes
 
     if running.ingest is None:
         raise Fatal("where is ingest? Start `tidemark dev`, name its folder with --data, or set TIDEMARK_INGEST_URL")
     task = bar.add_task(events.name, total=events.total, note="")
     told_at = time.monotonic()
+    entered: Mode | None = None
+
+    def begun(mode: Mode) -> None:
+        nonlocal entered
+        entered = mode
+        oldest = oldest_day(_today())
+        if mode is Mode.LATE and day_of(events.first_ms) < oldest:
+            tell(
+                f"{events.name}: the log has events already, so these come as late ones, and those before {date_of(oldest)}"
+                " are too old to be counted",
+                sys.stderr,
+            )
 
     def report(state: BackfillState) -> None:
         nonlocal told_at
@@ -161,7 +179,37 @@ async def _run(running: Running, events: EventFile, source: str, bar: Bar, **giv
 
     async with IngestSender(running.ingest, backfill_key(running, source)) as sender:
         await sender.ready()
-        return await run(events, sender, running.kafka, Options(read_lanes, read_positions, report=report, **given))
+        options = Options(read_lanes, read_positions, report=report, begun=begun, oldest_day=oldest_day, **given)
+        try:
+            return await run(events, sender, running.kafka, options)
+        except BaseException:
+            if entered is not None:
+                tell_lines(_stopped(events.name, sender.tally, driven=entered is Mode.DRIVEN), sys.stderr)
+            raise
+
+
+def _stopped(name: str, tally: Tally, *, driven: bool) -> Iterator[str]:
+    """Yield what a run that does not come to its end has done, and what state it leaves: the next one knows only its own part."""
+    accepted = tally.accepted + tally.unattributed
+    yield f"{name}: stopped after {counted(accepted, 'event')} accepted and {tally.rejected:,} rejected; the same command goes on"
+    yield from _refusals(tally)
+    if driven:
+        yield (
+            "  the backfill still has the clock: until it has finished, live events are deferred and no live signal fires;"
+            " `tidemark backfill --abandon` gives the clock back"
+        )
+
+
+def _refusals(tally: Tally) -> Iterator[str]:
+    shown = tally.rejections[:_SHOWN]
+    for rejection in shown:
+        yield f"  rejected: {rejection}"
+    if tally.rejected > len(shown):
+        yield "  `tidemark rejected list` shows the others"
+
+
+def _today() -> int:
+    return day_of(time.time_ns() // 1_000_000)
 
 
 def backfill_key(running: Running, source: str) -> str:
@@ -208,6 +256,7 @@ def _tell(outcome: Outcome, events: EventFile, *, json: bool) -> None:
             "accepted": tally.accepted,
             "unattributed": tally.unattributed,
             "rejected": tally.rejected,
+            "too_late": outcome.too_late,
             "skipped": events.skipped,
             "rejections": tally.rejections,
             "broke_plan": tally.broke_plan,
@@ -225,10 +274,13 @@ def _tell(outcome: Outcome, events: EventFile, *, json: bool) -> None:
         f"{counted(tally.unattributed, 'waits', 'wait')} for an account; "
         f"{counted(outcome.resumed_at + outcome.found_in_log, 'row')} had been sent before ({outcome.mode.value})"
     )
-    tell_lines(f"  rejected: {rejection}" for rejection in tally.rejections[:10])
+    tell_lines(_refusals(tally))
+    if outcome.too_late:
+        was = counted(outcome.too_late, "row was too old to be counted", "rows were too old to be counted")
+        print(f"  {was}: what ingest accepted of them is in the warehouse, and on the dead letters as too_late")
     if tally.broke_plan:
         print(
             f"{counted(tally.broke_plan, 'event breaks', 'events break')} the tracking plan, and the scorer dead-letters what it"
             " cannot read: see `tidemark plan check` and `tidemark rejected list`"
         )
-        tell_lines(f"  accepted, but: {warning}" for warning in tally.warnings[:10])
+        tell_lines(f"  accepted, but: {warning}" for warning in tally.warnings[:_SHOWN])

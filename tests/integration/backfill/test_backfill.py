@@ -219,12 +219,14 @@ async def test_into_a_log_with_events_they_come_as_late_ones(
     history: EventFile, ingest: str, kafka_settings: KafkaSettings
 ) -> None:
     await a_live_event(ingest)
+    begun: list[Mode] = []
+    first = history.first_ms // 1000 // DAY_S
 
-    outcome = await run(history, ingest, kafka_settings)
-    again = await run(history, ingest, kafka_settings)
+    outcome = await run(history, ingest, kafka_settings, begun=begun.append, oldest_day=lambda _: first + 2)
+    again = await run(history, ingest, kafka_settings, begun=begun.append, oldest_day=lambda _: first + 2)
 
-    assert (outcome.mode, outcome.tally.accepted) == (Mode.LATE, 72)
-    assert again.resumed_at == 72
+    assert (outcome.mode, outcome.tally.accepted, outcome.too_late) == (Mode.LATE, 72, 24)
+    assert (again.resumed_at, again.too_late, begun) == (72, 0, [Mode.LATE])
     events = [value for _, name, value in await log_of(kafka_settings) if name == "usage_event"]
     late = [value for value in events if value["historical"]]
     assert len(late) == 72

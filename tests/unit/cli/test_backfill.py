@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -20,3 +21,29 @@ def test_rows_that_were_left_out_are_counted(capsys: pytest.CaptureFixture[str],
     backfill._tell(Outcome(Mode.DRIVEN, 10, resumed_at, 0, Tally(10 - resumed_at)), events, json=False)
 
     assert capsys.readouterr().out.startswith("past.csv: 3 malformed rows were left out\n")
+
+
+def test_rows_that_were_too_old_to_be_counted_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    events = EventFile(Path("past.csv"), Mapping(), "0" * 64, 10, 0, 0, 1)
+    outcome = Outcome(Mode.LATE, 10, 0, 0, Tally(10), too_late=7)
+
+    backfill._tell(outcome, events, json=False)
+    backfill._tell(outcome, events, json=True)
+
+    words, told = capsys.readouterr().out.rsplit("\n", 2)[:2]
+    assert "  7 rows were too old to be counted: what ingest accepted" in words
+    assert json.loads(told)["too_late"] == 7
+
+
+def test_a_run_that_is_stopped_says_what_it_had_sent_and_who_has_the_clock() -> None:
+    """Else nobody is told: the next run says only what ingest answers to it."""
+    tally = Tally(20, 3, 12, [f"made-{number}: wrong_type: properties" for number in range(12)])
+
+    driven = list(backfill._stopped("past.csv", tally, driven=True))
+    late = list(backfill._stopped("past.csv", tally, driven=False))
+
+    assert driven[0] == "past.csv: stopped after 23 events accepted and 12 rejected; the same command goes on"
+    assert driven[1:3] == ["  rejected: made-0: wrong_type: properties", "  rejected: made-1: wrong_type: properties"]
+    assert driven[11] == "  `tidemark rejected list` shows the others"
+    assert "`tidemark backfill --abandon` gives the clock back" in driven[12]
+    assert late == driven[:12]
