@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 import typer
-from click.testing import Result
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from services.cli.commands import accounts
 from services.shared.http.server import serving
@@ -39,7 +38,7 @@ async def imported(
         monkeypatch.setenv("TIDEMARK_INGEST_URL", f"http://127.0.0.1:{port}")
         monkeypatch.setenv("TIDEMARK_WRITE_KEY", "key")
         arguments = ["accounts", "import", str(tmp_path / "accounts.csv"), "--data", str(tmp_path), *options]
-        return await asyncio.to_thread(CliRunner().invoke, app, arguments)
+        return await asyncio.to_thread(lambda: CliRunner().invoke(app, arguments))
 
 
 async def test_an_account_that_breaks_the_plan_of_ingest_is_named(
