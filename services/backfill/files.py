@@ -16,7 +16,7 @@ import json
 import math
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,11 +26,13 @@ from services.backfill.mapping import BadRow, Mapping, TimedCall
 from services.backfill.text_files import first_undecodable, other_mark
 from services.shared.counts import counted
 from services.shared.errors import TidemarkError
-from services.shared.units import DAY_MS
+from services.shared.units import written_time
 
 SORT_WINDOW = 100_000
 """Rows by which a row may be out of time order; they are held in memory."""
 SHOWN_PROBLEMS = 10
+TOLD_EVERY = 10_000
+"""Rows after which a survey says how far it is."""
 
 
 class BadFile(TidemarkError):
@@ -51,7 +53,10 @@ class EventFile:
     first_ms: int
     last_ms: int
     window: int = SORT_WINDOW
-    fieldnames: tuple[str, ...] = field(default=())
+    until_ms: int = 1 << 62
+    """Rows after this time count as malformed: they had not happened yet when the file was surveyed."""
+    state: tuple[int, ...] = ()
+    """What the file system said of the file when it was surveyed; empty: it is not known."""
 
     @property
     def name(self) -> str:
@@ -70,28 +75,38 @@ class EventFile:
         Raises:
             BadFile: the file is no longer what it was when it was surveyed.
         """
+        _require_unchanged(self.path, self.state)
         count = 0
-        for call in in_time_order(_calls(self.path, self.mapping, self.stem), self.window):
+        for call in in_time_order(_calls(self.path, self.mapping, self.stem, self.until_ms), self.window):
             count += 1
             yield call
         if count != self.total:
             raise BadFile(
                 f"{self.name} changed while it was being read: {counted(count, 'row')} now, {self.total:,} before"
             )
+        _require_unchanged(self.path, self.state)
 
 
 def survey(
-    path: Path, mapping: Mapping, source: str, now_ms: int, *, skip_bad_rows: bool = False, window: int = SORT_WINDOW
+    path: Path,
+    mapping: Mapping,
+    source: str,
+    now_ms: int,
+    *,
+    skip_bad_rows: bool = False,
+    window: int = SORT_WINDOW,
+    told: Callable[[int], None] = lambda _: None,
 ) -> EventFile:
     """
-    Read the whole file once and return what is to be known about it.
+    Read the whole file once and return what is to be known about it; `told` is called with the rows so far, now and then.
 
     Raises:
-        BadFile: it is empty, rows are malformed (unless they are to be skipped), lie in the future, or are further
-            out of time order than `window` rows.
+        BadFile: it is empty, rows are malformed or lie in the future (unless they are to be skipped), or are further
+            out of time order than `window` rows; or it changes meanwhile.
     """
     digest = hashlib.sha256()
     try:
+        state = _state(path)
         with _unpacked(path) as raw:
             while block := raw.read(1 << 20):
                 digest.update(block)
@@ -100,8 +115,10 @@ def survey(
     digest.update(mapping.fingerprint() + b"\0" + source.encode())
     problems = _Problems()
     kept = _Tally()
-    for call in in_time_order(_calls(path, mapping, "", problems), window):
+    for call in in_time_order(_calls(path, mapping, "", now_ms, problems), window):
         kept.add(call.at_ms)
+        if kept.count % TOLD_EVERY == 0:
+            told(kept.count)
     if problems.count and (not skip_bad_rows or kept.count == 0):
         what = counted(problems.count, "row is malformed", "rows are malformed")
         if not kept.count:
@@ -113,12 +130,32 @@ def survey(
         )
     if kept.count == 0:
         raise BadFile(f"{path.name} has no rows")
-    if kept.last_ms > now_ms:
+    _require_unchanged(path, state)
+    return EventFile(
+        path,
+        mapping,
+        digest.hexdigest(),
+        kept.count,
+        problems.count,
+        kept.first_ms,
+        kept.last_ms,
+        window,
+        now_ms,
+        state,
+    )
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _require_unchanged(path: Path, state: tuple[int, ...]) -> None:
+    """Raise BadFile if the file system says another thing of the file: rows would be sent under ids of others."""
+    if state and state != _state(path):
         raise BadFile(
-            f"{path.name} has events {(kept.last_ms - now_ms) / DAY_MS:.1f} days in the future: is the unit of "
-            "the time column right (--time-format)?"
+            f"{path.name} was written to since it was checked: leave it as it is, and run the same command again"
         )
-    return EventFile(path, mapping, digest.hexdigest(), kept.count, problems.count, kept.first_ms, kept.last_ms, window)
 
 
 def in_time_order(calls: Iterable[tuple[int, TimedCall]], window: int) -> Iterator[TimedCall]:
@@ -175,7 +212,7 @@ class _Tally:
 
 
 def _calls(
-    path: Path, mapping: Mapping, stem: str, problems: _Problems | None = None
+    path: Path, mapping: Mapping, stem: str, until_ms: int, problems: _Problems | None = None
 ) -> Iterator[tuple[int, TimedCall]]:
     table = is_table(path)
     for number, row in rows(path, mapping.time):
@@ -183,6 +220,11 @@ def _calls(
             call = row if isinstance(row, str) else mapping.call(row, stem, number, table=table)
         except BadRow as error:
             call = str(error)
+        if not isinstance(call, str) and call.at_ms > until_ms:
+            call = (
+                f"column {mapping.time!r}: {written_time(call.at_ms)} lies in the future: is the unit of the times right "
+                "(--time-format)?"
+            )
         if not isinstance(call, str):
             yield number, call
         elif problems is not None:

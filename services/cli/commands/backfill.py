@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -115,7 +115,12 @@ def backfill(  # noqa: PLR0913  typer reads the options from the signature
     if tick_hours is not None and 24 % tick_hours:
         raise Fatal("--tick-hours must divide 24")
     mapping = Mapping(account, user, at, time_format, event, event_name, event_id)
-    events = survey(file, mapping, source, time.time_ns() // 1_000_000, skip_bad_rows=skip_bad_rows, window=sort_window)
+    now_ms = time.time_ns() // 1_000_000
+    events = survey(
+        file, mapping, source, now_ms, skip_bad_rows=skip_bad_rows, window=sort_window, told=_checked(file.name)
+    )
+    first, last = (date_of(day_of(each)) for each in (events.first_ms, events.last_ms))
+    tell(f"{events.name}: {counted(events.total, 'row')}, from {first} to {last}", sys.stderr)
     running = find(data)
     hours = tick_hours or tick_hours_for(events.first_ms, events.last_ms)
     book = load_accounts(accounts_file)
@@ -124,6 +129,19 @@ def backfill(  # noqa: PLR0913  typer reads the options from the signature
     _tell(outcome, events, json=json)
     if outcome.tally.rejected:
         raise typer.Exit(REJECTED_STATUS)
+
+
+def _checked(name: str) -> Callable[[int], None]:
+    """Return what says how many rows were checked: of ten million that takes minutes."""
+    told_at = time.monotonic()
+
+    def told(rows: int) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at > TELL_EVERY_S:
+            told_at = time.monotonic()
+            tell(f"{name}: {counted(rows, 'row')} checked; nothing is sent before all are", sys.stderr)
+
+    return told
 
 
 def _abandon(data: Path | None, *, json: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,52 @@ def test_a_file_that_seems_to_lie_in_the_future_is_refused_with_the_likely_reaso
 
     with pytest.raises(BadFile, match="in the future"):
         survey(path, COMMITS, "s", NOW_MS)
+
+
+def test_single_rows_of_the_future_are_named_and_can_be_left_out(tmp_path: Path) -> None:
+    """One wrong clock among millions of rows is no reason to send none of them."""
+    path = tmp_path / "events.csv"
+    path.write_text("acct,user,ts\na,1,1700000000\na,2,2000000000\na,3,1700000001\n")
+
+    with pytest.raises(BadFile) as refused:
+        survey(path, COMMITS, "s", NOW_MS)
+    source = survey(path, COMMITS, "s", NOW_MS, skip_bad_rows=True)
+
+    assert "row 2: column 'ts': 2033-05-18T03:33:20Z lies in the future" in str(refused.value)
+    assert (source.total, source.skipped, source.last_ms) == (2, 1, 1_700_000_001_000)
+    assert [call.call["userId"] for call in source.events()] == ["1", "3"]
+
+
+def test_a_file_that_is_written_to_after_it_was_checked_is_not_sent(commits: Path) -> None:
+    """The ids of its rows are made of what it was: another row would have the id of one that it replaced."""
+    os.utime(commits, (1, 1))  # else both may be written within one tick of the file system's clock
+    source = survey(commits, COMMITS, "s", NOW_MS)
+    commits.write_text(commits.read_text().replace("a1", "b1"))
+
+    with pytest.raises(BadFile, match="was written to since it was checked"):
+        next(source.events())
+
+
+def test_a_file_that_is_replaced_while_it_is_sent_is_told(commits: Path) -> None:
+    source = survey(commits, COMMITS, "s", NOW_MS)
+    calls = source.events()
+    next(calls)
+    other = commits.with_name("other.csv")
+    other.write_text(commits.read_text().replace("a2", "b2"))
+    other.replace(commits)
+
+    with pytest.raises(BadFile, match="was written to since it was checked"):
+        list(calls)
+
+
+def test_a_long_check_says_how_far_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text("acct,user,ts\n" + "a,1,1700000000\n" * 25_000)
+    told: list[int] = []
+
+    survey(path, COMMITS, "s", NOW_MS, told=told.append)
+
+    assert told == [10_000, 20_000]
 
 
 def test_calls_in_segment_format_pass_with_their_own_ids(tmp_path: Path) -> None:
