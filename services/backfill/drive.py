@@ -20,6 +20,7 @@ from aiokafka import ConsumerRecord
 
 from schemas.topics import USAGE_EVENTS
 from services.backfill import progress as progress_topic
+from services.backfill.claim import new_run
 from services.backfill.log import AGAIN, UsageLog
 from services.backfill.ports import DrivenLane, ReadLanes
 from services.backfill.progress import Progress, named, numbered
@@ -124,6 +125,8 @@ async def abandon(
     async with UsageLog(kafka) as log:
         for each in (*known, *unknown):
             progress = each
+            if progress.file_sha256:
+                await progress_topic.write(kafka, log.producer, progress, new_run())  # a run that lives ends by it
             if not progress.driven:
                 opened = await _opened(kafka, progress)
                 progress, _ = await _who_took_it(

@@ -13,6 +13,8 @@ from services.shared.kafka.reading import decoded, scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topics import full_name
 
+RUN = "tidemark-run"
+"""Header of a record by which a run claims its file: what the run is called."""
 _encode = codec.encoder("backfill_progress")
 
 
@@ -47,10 +49,12 @@ async def read_all(kafka: KafkaSettings) -> dict[str, Progress]:
     return latest
 
 
-async def write(kafka: KafkaSettings, producer: AIOKafkaProducer, progress: Progress) -> None:
-    """Write progress and return once Kafka has it."""
+async def write(kafka: KafkaSettings, producer: AIOKafkaProducer, progress: Progress, run: str = "") -> None:
+    """Write progress and return once Kafka has it; with `run` it is a claim, and all other runs of the file end."""
     value = _encode({**asdict(progress), "log_ends": dict(progress.log_ends), "driven": dict(progress.driven)})
-    await producer.send_and_wait(full_name(kafka, BACKFILL_PROGRESS), value, key=progress.file_sha256.encode())
+    headers = [(RUN, run.encode())] if run else []
+    topic = full_name(kafka, BACKFILL_PROGRESS)
+    await producer.send_and_wait(topic, value, key=progress.file_sha256.encode(), headers=headers)
 
 
 async def forget(kafka: KafkaSettings, producer: AIOKafkaProducer, progress: Progress) -> None:

@@ -7,9 +7,10 @@ the two is decided once, when the file is begun, and kept with its progress.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -17,6 +18,7 @@ from typing import NamedTuple, Protocol
 from schemas.topics import BACKFILL_PROGRESS, USAGE_EVENTS
 from services.backfill import drive
 from services.backfill import progress as progress_topic
+from services.backfill.claim import YIELD_S, Claim
 from services.backfill.log import UsageLog, midnight
 from services.backfill.mapping import TimedCall
 from services.backfill.plan import AwaitFleet, Send, Tick, steps
@@ -121,6 +123,7 @@ async def backfill(source: Source, sender: IngestSender, kafka: KafkaSettings, o
 
     Raises:
         ConfigurationError: the topics are not those that the data was written under.
+        TakenOver: another run has taken the file over.
         TidemarkError: it could not be finished; running it again goes on.
     """
     await refuse_misfits(kafka, (USAGE_EVENTS, BACKFILL_PROGRESS))
@@ -128,30 +131,56 @@ async def backfill(source: Source, sender: IngestSender, kafka: KafkaSettings, o
     mine = known.get(source.sha256)
     if mine is not None and mine.finished:
         return Outcome(Mode.DRIVEN if mine.epoch else Mode.LATE, mine.rows_done, mine.rows_done, 0, sender.tally)
+    _refuse_another_drive(source, known)
+    async with UsageLog(kafka) as log, Claim(kafka, source.sha256) as claim:
+        await sender.ready()  # before the clock is taken: a key that may not send history must not stop it
+        mine = await _take_up(source, mine, log, kafka, options, claim.run)
+        since = await _sent_since(kafka, mine, _Since(source.stem, options.account))
+        return await _Run(source, sender, kafka, log, options, mine, since).to_the_end()
+
+
+def _refuse_another_drive(source: Source, known: Mapping[str, Progress]) -> None:
     for other in known.values():
         if other.epoch and not other.finished and other.file_sha256 != source.sha256:
             raise Unfinished(
                 f"the backfill of {other.file_name} has begun and not finished: finish it first, or give it up with "
                 "`tidemark backfill --abandon`"
             )
-    async with UsageLog(kafka) as log:
-        await sender.ready()  # before the clock is taken: a key that may not send history must not stop it
+
+
+async def _take_up(
+    source: Source, mine: Progress | None, log: UsageLog, kafka: KafkaSettings, options: Options, run: str
+) -> Progress:
+    """Claim the file for this run, and return where it stands."""
+    if mine is None:
+        begun = await _beginning(source, log, kafka, options)
+        mine = (await progress_topic.read_all(kafka)).get(source.sha256)  # another run may have begun it meanwhile
         if mine is None:
-            mine = await _begin(source, log, kafka, options)
-        since = await _sent_since(kafka, mine, _Since(source.stem, options.account))
-        return await _Run(source, sender, kafka, log, options, mine, since).to_the_end()
+            return await _begin(source, begun, log, kafka, run)
+    await progress_topic.write(kafka, log.producer, mine, run)
+    await asyncio.sleep(YIELD_S)  # what a former run that lives on has sent is looked for afterwards
+    return mine
 
 
-async def _begin(source: Source, log: UsageLog, kafka: KafkaSettings, options: Options) -> Progress:
+async def _beginning(source: Source, log: UsageLog, kafka: KafkaSettings, options: Options) -> Progress:
     live = not await drive.nothing_counted(kafka, options.read_lanes)
-    begun = Progress(
+    return Progress(
         file_sha256=source.sha256,
         file_name=source.name,
         epoch=0 if live else options.now_ms(),
         log_time=0 if live else midnight(source.first_ms),
         log_ends=named(await log.ends()),
     )
-    await progress_topic.write(kafka, log.producer, begun)
+
+
+async def _begin(source: Source, begun: Progress, log: UsageLog, kafka: KafkaSettings, run: str) -> Progress:
+    await progress_topic.write(kafka, log.producer, begun, run)
+    if begun.epoch:  # one that began at the same moment sees this one, or is seen here
+        try:
+            _refuse_another_drive(source, await progress_topic.read_all(kafka))
+        except Unfinished:
+            await progress_topic.forget(kafka, log.producer, begun)
+            raise
     return begun
 
 

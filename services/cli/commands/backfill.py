@@ -163,6 +163,7 @@ def _abandon(data: Path | None, *, json: bool) -> None:
 
 
 async def _run(running: Running, events: EventFile, source: str, bar: Bar, **given: Any) -> Outcome:
+    from services.backfill.claim import TakenOver
     from services.backfill.sender import IngestSender
     from services.backfill.service import Mode, Options
     from services.backfill.service import backfill as run
@@ -200,18 +201,29 @@ async def _run(running: Running, events: EventFile, source: str, bar: Bar, **giv
         options = Options(read_lanes, read_positions, report=report, begun=begun, oldest_day=oldest_day, **given)
         try:
             return await run(events, sender, running.kafka, options)
-        except BaseException:
+        except BaseException as error:
             if entered is not None:
-                tell_lines(_stopped(events.name, sender.tally, driven=entered is Mode.DRIVEN), sys.stderr)
+                left = None if isinstance(error, TakenOver) else entered
+                tell_lines(_stopped(events.name, sender.tally, left), sys.stderr)
             raise
 
 
-def _stopped(name: str, tally: Tally, *, driven: bool) -> Iterator[str]:
-    """Yield what a run that does not come to its end has done, and what state it leaves: the next one knows only its own part."""
+def _stopped(name: str, tally: Tally, left: Mode | None) -> Iterator[str]:
+    """
+    Yield what a run that does not come to its end has done: the next one knows only its own part.
+
+    Args:
+        name: Of the file.
+        tally: What ingest answered.
+        left: How the events entered the log, where nobody goes on with them.
+    """
     accepted = tally.accepted + tally.unattributed
-    yield f"{name}: stopped after {counted(accepted, 'event')} accepted and {tally.rejected:,} rejected; the same command goes on"
+    yield f"{name}: stopped after {counted(accepted, 'event')} accepted and {tally.rejected:,} rejected"
     yield from _refusals(tally)
-    if driven:
+    if left is None:
+        return
+    yield "  run the same command again to go on"
+    if left.value == "driven":
         yield (
             "  the backfill still has the clock: until it has finished, live events are deferred and no live signal fires;"
             " `tidemark backfill --abandon` gives the clock back"

@@ -39,11 +39,13 @@ def test_a_run_that_is_stopped_says_what_it_had_sent_and_who_has_the_clock() -> 
     """Else nobody is told: the next run says only what ingest answers to it."""
     tally = Tally(20, 3, 12, [f"made-{number}: wrong_type: properties" for number in range(12)])
 
-    driven = list(backfill._stopped("past.csv", tally, driven=True))
-    late = list(backfill._stopped("past.csv", tally, driven=False))
+    driven = list(backfill._stopped("past.csv", tally, Mode.DRIVEN))
+    late = list(backfill._stopped("past.csv", tally, Mode.LATE))
+    taken_over = list(backfill._stopped("past.csv", tally, None))
 
-    assert driven[0] == "past.csv: stopped after 23 events accepted and 12 rejected; the same command goes on"
+    assert driven[0] == "past.csv: stopped after 23 events accepted and 12 rejected"
     assert driven[1:3] == ["  rejected: made-0: wrong_type: properties", "  rejected: made-1: wrong_type: properties"]
     assert driven[11] == "  `tidemark rejected list` shows the others"
-    assert "`tidemark backfill --abandon` gives the clock back" in driven[12]
-    assert late == driven[:12]
+    assert driven[12] == "  run the same command again to go on"
+    assert "`tidemark backfill --abandon` gives the clock back" in driven[13]
+    assert (late, taken_over) == (driven[:13], driven[:12])
