@@ -81,6 +81,14 @@ def test_each_selector_names_labels_that_its_metric_has(expr: str) -> None:
         assert used <= {*METRICS[series].labels, "job", "instance", "le"}, series
 
 
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.get("alert", rule.get("record")))
+def test_no_rule_looks_at_the_last_scrape_alone(rule: dict[str, Any]) -> None:
+    """An alert would end, or begin to wait anew, where one scrape fails; `up` is there even then."""
+    selectors = re.findall(r"(\{__name__[^}]*\}|\b(?:tidemark_|process_)\w+(?:\{[^}]*\})?)(\[\w+\])?", rule["expr"])
+
+    assert [selector for selector, window in selectors if not window] == []
+
+
 def test_each_metric_is_on_the_dashboard_or_in_a_rule() -> None:
     used = {name for _, expr in queries() for name in names_in(expr)}
     unseen = {metric.name for metric in metrics() if not metric.series & used}
