@@ -154,6 +154,7 @@ class Warehouse:
             store = open_embedded(self._process.data_dir / "clickhouse", database, self._settings.memory_mb)
             # The engine's client writes the rows of each insert to a temporary file, which a kill leaves behind.
             tempfile.tempdir = str(store.files)
+        self._metrics.lost(part.table for part in store.lost)
         try:
             store.keep_for(self._retention)
         except Retryable:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -66,6 +68,12 @@ class WarehouseMetrics:
             ["topic"],
             registry=registry,
         )
+        self._lost_parts = Gauge(
+            "tidemark_warehouse_lost_parts",
+            "Parts of tables of the embedded store that were found broken at the start, and whose rows no start brings back.",
+            ["table"],
+            registry=registry,
+        )
         self.erasures = Counter(
             "tidemark_warehouse_erasures_total",
             "Erasures that were carried out, of a person or an account.",
@@ -94,3 +102,9 @@ class WarehouseMetrics:
         self.listeners = Gauge(
             "tidemark_warehouse_stream_listeners", "Open streams of the query API.", registry=registry
         )
+
+    def lost(self, tables: Iterable[str]) -> None:
+        """Show of which tables parts are lost, one for each."""
+        self._lost_parts.clear()
+        for table in tables:
+            self._lost_parts.labels(table).inc()

@@ -43,7 +43,10 @@ class BrokenPart(NamedTuple):
     table: str
     name: str
     replaced: bool
-    """Whether the parts that were merged into it are there; a part that was never merged into another is read again from the log."""
+    """
+    Whether its rows are there all the same, in the parts that were merged into it, or will be: the rows of the last insert are
+    read again, since the position to go on from is read from the rows.
+    """
 
 
 def keep_parts(client: Client) -> None:
@@ -62,7 +65,8 @@ def take_stock(client: Client) -> list[BrokenPart]:
     for table, name, level, first, last in broken:
         # Of a folder whose name says nothing, the engine tells no level and no blocks.
         ends = [any(of == table and low <= (end or 0) <= high for of, low, high in loaded) for end in (first, last)]
-        part = BrokenPart(table, name, replaced=level == 0 or all(ends))
+        latest = level == 0 and not any(of == table and low > last for of, low, _ in loaded)
+        part = BrokenPart(table, name, replaced=latest or all(ends))
         if part.replaced:
             client.command(f"ALTER TABLE {table} DROP DETACHED PART '{name}'", settings={"allow_drop_detached": 1})
         found.append(part)

@@ -28,7 +28,7 @@ from services.shared.files.data_folder import using
 from services.shared.kafka.partition import TopicPartition
 from services.warehouse.clickhouse.derived import make_whole
 from services.warehouse.clickhouse.erasing import ClickHouseErasing, ClickHouseTraces
-from services.warehouse.clickhouse.failed_writes import FailedWrites, keep_parts, take_stock
+from services.warehouse.clickhouse.failed_writes import BrokenPart, FailedWrites, keep_parts, take_stock
 from services.warehouse.clickhouse.migrations import migrate
 from services.warehouse.clickhouse.native import native
 from services.warehouse.clickhouse.queries import ClickHouseQueries
@@ -78,6 +78,8 @@ class ClickHouseStore(ClickHouseErasing, ClickHouseExporting, ClickHouseQueries)
         super().__init__(readers)
         self._writer = writer
         self._failed = failed
+        self.lost: list[BrokenPart] = []
+        """Parts whose rows no start brings back; of the embedded store, as found when it was opened."""
 
     def insert(self, table: str, rows: Sequence[Row]) -> None:
         """Store rows as one block."""
@@ -270,6 +272,7 @@ def _open(target: dict[str, Any], database: str, where: str, *, embedded: bool =
     if lacking:
         log.warning("tables_made_whole", extra={"partitions": lacking})
     store = ClickHouseStore(clients[1], clients[2:], failed)
+    store.lost = [part for part in broken if not part.replaced]
     store.connect = partial(clickhouse_connect.get_client, **target, database=database)
     return store
 

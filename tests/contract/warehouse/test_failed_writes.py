@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import re
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from services.console.settings import ConsoleSettings
 from services.shared.errors import Fatal
+from services.shared.kafka.embedded.free_ports import free_port
+from services.shared.kafka.settings import KafkaSettings
+from services.shared.settings import ProcessSettings
+from services.warehouse.__main__ import Warehouse
 from services.warehouse.clickhouse.failed_writes import KEEP_PARTS_S, FailedWrites
 from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
 from services.warehouse.domain.erasing import Erasure
 from services.warehouse.domain.rows import Place
+from services.warehouse.settings import RetentionSettings, WarehouseSettings
 from tests.contract.warehouse.stored import T0, event
 
 Opens = Callable[[], ClickHouseStore]
@@ -136,12 +146,66 @@ def test_rows_that_are_gone_with_a_part_and_those_merged_into_it_are_told(
     assert ("rows_lost_with_a_broken_part", logging.CRITICAL) in [
         (each.message, each.levelno) for each in caplog.records
     ]
+    assert [part.table for part in store.lost] == ["events"]
     assert store._writer.query("SELECT count() FROM system.detached_parts").result_rows == [(1,)], "for who can use it"
 
     set_aside = Path(store._writer.query("SELECT path FROM system.detached_parts").result_rows[0][0])
     store.close()
     set_aside.rename(set_aside.with_name("broken-on-start_by_hand"))
     assert stored(open_()) == [], "a folder whose name says nothing is in nobody's way"
+
+
+def test_an_insert_that_is_gone_while_a_later_one_is_there_is_lost(open_: Opens) -> None:
+    """Its rows are not read again: the position comes from the later ones."""
+    store = open_()
+    for offset in (1, 2):
+        store.insert("events", [event(offset, "acme")])
+    first = part(store, "all_1_1_0")
+    store.close()
+    empty(first)
+
+    store = open_()
+
+    assert store.positions() == {("usage-events", 0): 3}
+    assert [(lost.table, lost.name) for lost in store.lost] == [("events", "broken-on-start_all_1_1_0")]
+
+
+async def test_the_warehouse_shows_which_tables_have_lost_rows_until_the_broken_part_is_taken_away(
+    open_: Opens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.tempdir)  # which the warehouse sets
+    first, second, merged = two_inserts_merged(open_)
+    empty(merged)
+    shutil.rmtree(first)
+    shutil.rmtree(second)
+
+    assert [await lost_parts(tmp_path) for _ in range(2)] == [["events"], ["events"]], "a restart ends no alert"
+
+    for broken in (tmp_path / "clickhouse").glob("store/*/*/detached/broken-*"):
+        shutil.rmtree(broken)
+    assert await lost_parts(tmp_path) == []
+
+
+async def lost_parts(data: Path) -> list[str]:
+    """Return the tables whose lost parts a warehouse shows that has opened its store; Kafka is away."""
+    stop, port = asyncio.Event(), free_port()
+    warehouse = Warehouse(
+        KafkaSettings(bootstrap_servers=f"127.0.0.1:{free_port()}"),
+        ProcessSettings(http_port=port, data_dir=data),
+        WarehouseSettings(),
+        RetentionSettings(),
+        ConsoleSettings(),
+    )
+    running = asyncio.create_task(warehouse.run(stop))
+    shown = ""
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client, asyncio.timeout(60):
+        while warehouse._store is None:
+            assert not running.done()
+            await asyncio.sleep(0.05)
+        shown = (await client.get("/metrics")).text
+    stop.set()
+    await asyncio.wait_for(running, 30)
+    return re.findall(r'^tidemark_warehouse_lost_parts\{table="(\w+)"\} 1\.0$', shown, re.MULTILINE)
 
 
 def test_parts_that_were_merged_are_kept_for_longer_than_it_takes_to_look(open_: Opens) -> None:
