@@ -54,7 +54,8 @@ def _post(client: httpx.Client, path: str, body: dict[str, Any], patience_s: flo
     try:
         return attempts(_post_once, client, path, body)
     except (httpx.TransportError, _Unavailable) as error:
-        raise RegistryError(f"schema registry {client.base_url}: {error}; check SCHEMA_REGISTRY_URL") from error
+        address = client.base_url.netloc.decode()  # without the password
+        raise RegistryError(f"schema registry at {address}: {error}; check SCHEMA_REGISTRY_URL") from error
 
 
 class _Unavailable(Exception):

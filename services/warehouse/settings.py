@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
+from services.shared.http.addresses import host_of
 from services.shared.settings import Settings
 
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?")
@@ -56,10 +56,8 @@ class WarehouseSettings(Settings):
     @field_validator("clickhouse_url")
     @classmethod
     def _an_address(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            parts = urlsplit(value.get_secret_value())
-            if parts.scheme not in ("http", "https") or not parts.hostname:
-                raise ValueError("give http://user:password@host:port, or https for TLS")
+        if value is not None and not host_of(value.get_secret_value()):
+            raise ValueError("give http://user:password@host:port, or https for TLS")
         return value
 
 

@@ -9,7 +9,9 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from schemas import codec, released
-from services.shared.errors import Fatal
+from schemas.registry import RegistryError, connect_registry
+from services.shared.errors import ConfigurationError, Fatal
+from services.shared.kafka.embedded.free_ports import free_port
 from services.shared.registry import RegistrySettings, use_registry
 from services.shared.settings import load
 from tests.support.served import stub
@@ -67,3 +69,22 @@ def test_a_registry_that_refuses_a_schema_is_fatal_and_named(monkeypatch: pytest
 
     with pytest.raises(Fatal, match="AccountAliases version 1 was answered with 409"):
         use_registry(RegistrySettings(url=registry))
+
+
+def test_a_registry_that_is_away_is_named_without_its_password() -> None:
+    address = f"127.0.0.1:{free_port()}"
+
+    with pytest.raises(RegistryError, match=f"schema registry at {address}: ") as caught:
+        connect_registry(f"http://user:very-secret@{address}", patience_s=0.0)
+
+    assert "very-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["registry:8081", "ftp://registry", "http://", "http://registry:99999"])
+def test_what_is_no_address_is_a_wrong_setting_and_not_asked_for_a_minute(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("SCHEMA_REGISTRY_URL", address)
+
+    with pytest.raises(ConfigurationError, match="SCHEMA_REGISTRY_URL: give http"):
+        load(RegistrySettings)
