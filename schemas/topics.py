@@ -87,6 +87,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return {
             "cleanup.policy": self.cleanup,
             "retention.ms": str(self.retention_ms),
+            # By age alone: a bound by size of the brokers (log.retention.bytes) would delete what is still to be read.
+            "retention.bytes": "-1",
             **self.config,
         }
 

@@ -60,7 +60,7 @@ def check(data: DataOption = None) -> None:
 
     async def run() -> list[str]:
         await reach(kafka)
-        return [*await topics.check(kafka), *await replication.check(kafka)]
+        return [*await topics.check(kafka), *await replication.check(kafka), *await replication.of_brokers(kafka)]
 
     problems = asyncio.run(run())
     for problem in problems:

@@ -53,7 +53,10 @@ def look(running: Running, ingest: str | None) -> Generator[Finding, None, bool]
         if _asked(lambda: topics.made_by_brokers(running.kafka)):
             detail += _MADE_BY_BROKERS
         yield Finding("topics", not problems, detail, exit_status.REFUSED)
-        fewer = _asked(lambda: replication.check(running.kafka))
+        fewer = [
+            *_asked(lambda: replication.check(running.kafka)),
+            *_asked(lambda: replication.of_brokers(running.kafka)),
+        ]
         detail = _asked(lambda: replication.summary(running.kafka)) if not fewer else "\n        ".join(fewer)
         yield Finding("copies", not fewer, detail)
         short = _asked(lambda: replication.lacking(running.kafka))

@@ -18,6 +18,11 @@ from services.shared.kafka.clients import admin
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topic_configs import configs
 
+_COPIES = 3
+"""Of topics that brokers keep for themselves, as of ours."""
+_KEPT_BY_BROKERS = {"__transaction_state": "transaction.state.log", "__consumer_offsets": "offsets.topic"}
+"""Without their leaders no lane commits and no group forms; by topic, how the settings of brokers for it begin."""
+
 
 async def brokers(client: AIOKafkaAdminClient) -> int:
     """Return how many brokers are up."""
@@ -116,5 +121,38 @@ async def check(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> 
             problems.append(
                 f"topic {name} has unclean.leader.election.enable=true: a copy that lacks what was acknowledged may become its"
                 " leader; set it to false with kafka-configs"
+            )
+    return problems
+
+
+async def of_brokers(kafka: KafkaSettings) -> list[str]:
+    """
+    Return which topics of the brokers themselves have too few copies: the files that come with Kafka say one.
+
+    Brokers make them with the first use, and never change them again. What this process may not see is passed by.
+    """
+    async with admin(kafka) as client:
+        wanted = kafka.replication or min(_COPIES, await brokers(client))
+        there = sorted(_KEPT_BY_BROKERS.keys() & set(await client.list_topics()))
+        described = [found for found in await client.describe_topics(there) if found["partitions"]] if there else []
+        try:
+            told = await configs(client, [found["topic"] for found in described])
+        except Misfit:
+            told = {}
+    problems = []
+    for found in described:
+        name = found["topic"]
+        real = min(len(partition["replicas"]) for partition in found["partitions"])
+        if real < wanted:
+            problems.append(
+                f"topic {name} of the brokers keeps {real} of {wanted} wanted copies: if the broker with one of its partitions is"
+                f" lost, part of the lanes can no longer commit; set {_KEPT_BY_BROKERS[name]}.replication.factor={wanted} on the"
+                " brokers, and add replicas with kafka-reassign-partitions"
+            )
+        least = told.get(name, {}).get("min.insync.replicas")
+        if name == "__transaction_state" and least and int(least) < max(1, min(real, wanted) - 1):
+            problems.append(
+                f"topic {name} of the brokers has min.insync.replicas={least}: what is committed can be lost with one broker; set"
+                f" {_KEPT_BY_BROKERS[name]}.min.isr on the brokers, and min.insync.replicas of the topic with kafka-configs"
             )
     return problems

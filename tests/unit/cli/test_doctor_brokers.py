@@ -32,7 +32,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     answers = {
         (topics, "check"): [], (topics, "made_by_brokers"): False, (topics, "any_exists"): True,
         (replication, "check"): [], (replication, "summary"): "as many as the records say",
-        (replication, "lacking"): None, (cause, "find_cause"): None,
+        (replication, "of_brokers"): [], (replication, "lacking"): None, (cause, "find_cause"): None,
     }  # fmt: skip
     for (module, name), answer in answers.items():
 
@@ -81,6 +81,18 @@ def test_one_copy_of_each_record_and_topics_that_brokers_create_are_said(
 
     assert found["topics"].good and "set auto.create.topics.enable=false" in found["topics"].detail
     assert found["copies"].good and "the loss of one disk loses data" in found["copies"].detail
+
+
+def test_topics_of_the_brokers_themselves_with_too_few_copies_are_a_finding(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def one_copy(_: object) -> list[str]:
+        return ["topic __transaction_state of the brokers keeps 1 of 3 wanted copies"]
+
+    monkeypatch.setattr(replication, "of_brokers", one_copy)
+    found = {each.what: each for each in cluster.look(Running(KafkaSettings(), None, None, None, None, None), None)}
+
+    assert not found["copies"].good and "__transaction_state" in found["copies"].detail
 
 
 @pytest.mark.parametrize("fault", ["an error", "no answer"])

@@ -72,6 +72,11 @@ def test_retention_is_given_exactly_where_records_are_deleted_by_age(topic: Topi
 
 
 @pytest.mark.parametrize("topic", ALL)
+def test_no_record_is_deleted_because_of_the_size_of_its_topic_whatever_brokers_do_by_default(topic: Topic) -> None:
+    assert topic.kafka_config["retention.bytes"] == "-1"
+
+
+@pytest.mark.parametrize("topic", ALL)
 def test_three_copies_of_which_two_have_what_is_acknowledged(topic: Topic) -> None:
     assert (topic.replication, topic.min_insync) == (3, 2)
 

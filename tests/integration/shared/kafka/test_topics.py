@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import msgspec
+import pytest
 
 from schemas.topics import TOPICS
-from services.shared.kafka import topics
-from services.shared.kafka.clients import consumer, producer
+from services.shared.kafka import broker_config, replication, topics
+from services.shared.kafka.clients import consumer, producer, transactional_producer
+from services.shared.kafka.embedded import broker as embedded
+from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings
+from tests.support.topic_settings import alter
 
 
 async def test_created_topics_pass_the_check(kafka_settings: KafkaSettings) -> None:
@@ -48,6 +56,50 @@ async def test_missing_topics_and_wrong_settings_are_named(kafka_settings: Kafka
     await topics.delete(other)
     assert any(p.startswith(f"topic {name} has retention.ms=1000, its record says") for p in problems)
     assert f"topic {other.scoped('fleet')} does not exist: run `tidemark topics create`" in problems
+
+
+async def test_topics_that_brokers_keep_for_themselves_with_too_few_copies_are_named(
+    kafka_settings: KafkaSettings,
+) -> None:
+    async with transaction(kafka_settings):
+        pass
+
+    assert await replication.of_brokers(kafka_settings) == []
+    problems = await replication.of_brokers(kafka_settings.model_copy(update={"replication": 3}))
+
+    (named,) = (problem for problem in problems if "__transaction_state" in problem)
+    assert "keeps 1 of 3 wanted copies" in named and "transaction.state.log.replication.factor=3" in named
+
+
+async def test_a_bound_by_size_is_named_and_is_not_taken_over_from_brokers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The default of many clusters would delete the log long before its 400 days."""
+    usual = broker_config.server_properties
+    monkeypatch.setattr(embedded, "server_properties", lambda *given: usual(*given) + "log.retention.bytes=1048576\n")
+    broker = EmbeddedBroker(tmp_path)
+    await asyncio.to_thread(broker.start)
+    try:
+        kafka = KafkaSettings(bootstrap_servers=broker.bootstrap, partitions=1)
+        await topics.create(kafka)
+        assert await topics.check(kafka) == []
+
+        await alter(kafka, "usage-events", {"retention.bytes": "1048576"})
+        assert await topics.check(kafka) == ["topic usage-events has retention.bytes=1048576, its record says -1"]
+    finally:
+        await asyncio.to_thread(broker.stop)
+
+
+@asynccontextmanager
+async def transaction(kafka: KafkaSettings) -> AsyncIterator[None]:
+    """Commit a transaction, so that brokers make what they need for it."""
+    sender = transactional_producer(kafka, kafka.scoped(uuid.uuid4().hex))
+    await sender.start()
+    try:
+        async with sender.transaction():
+            yield
+    finally:
+        await sender.stop()
 
 
 async def test_records_land_where_the_partitioner_says(kafka_settings: KafkaSettings) -> None:
