@@ -27,7 +27,7 @@ DASHBOARD = ROOT / "deploy/grafana/dashboards/tidemark.json"
 RUNBOOKS = ROOT / "docs/runbooks"
 
 METRICS: dict[str, Metric] = {series: metric for metric in metrics() for series in metric.series}
-STANDARD = {"process_start_time_seconds"}
+STANDARD = {"process_start_time_seconds", "process_resident_memory_bytes"}
 """What every process tells of itself besides ours."""
 _NAME = re.compile(r"\b(?:tidemark|process_|up)[a-z0-9_:]*")
 _SELECTOR = re.compile(r"(tidemark_[a-z0-9_]+)\{([^}]*)\}")
@@ -211,6 +211,15 @@ def test_bytes_and_seconds_are_shown_as_such() -> None:
                 continue
             wanted = {"bytes": {"bytes", "Bps"}, "seconds": {"s"}}[kind[1]]
             assert unit_of(panel, target["legendFormat"]) in wanted, (panel["title"], target["legendFormat"])
+
+
+def test_what_counts_before_the_first_scrape_is_shown_as_it_is_since_its_increase_is_none() -> None:
+    early = {"TidemarkSourceGap", "TidemarkWarehouseLostRecords"}
+    counters = {name for alert in ALERTS if alert["alert"] in early for name in names_in(alert["expr"])}
+    shown = [target["expr"] for panel in panels() for target in panel["targets"] if counters & names_in(target["expr"])]
+
+    assert len(shown) == len(counters) == 2
+    assert [expr for expr in shown if "[" in expr] == []
 
 
 def test_no_panel_draws_a_line_for_each_partition_of_each_topic() -> None:
