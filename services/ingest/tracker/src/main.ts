@@ -30,7 +30,7 @@ const api = {
 
 const scope = window as any;
 const early = scope[name];
-if (!option.key) warn("the script tag needs data-key, a write key");
+if (!option.key) warn("the script tag needs data-key");
 else if (!early || !early.track) {
   scope[name] = api;
   start();

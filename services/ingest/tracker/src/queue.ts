@@ -124,8 +124,8 @@ export const flush = (): void => {
   timer = 0;
   const ms = waiting();
   if (ms) return soon(ms);
-  if (store === memory || !navigator.locks) return void (underWay[0] ? soon() : send());
-  void navigator.locks.request(PREFIX, { ifAvailable: true }, (lock) => (lock ? send() : soon()));
+  if (store === memory || !navigator.locks) underWay[0] ? soon() : send();
+  else navigator.locks.request(PREFIX, { ifAvailable: true }, (lock) => (lock ? send() : soon()));
 };
 
 const send = async (): Promise<void> => {

@@ -66,9 +66,10 @@ export const forget = (): void => {
 
 export const start = (): void => {
   const most = option.gpc || "account";
+  const given = option.level || "all";
   const signal = navigator.globalPrivacyControl || navigator.doNotTrack == "1";
   // Whoever is still to be asked ("none") keeps what earlier pages stored with consent: it is neither read nor sent until then.
-  if (LEVELS.indexOf(option.level || "all") || signal) allow(option.level || "all");
+  if (signal || given != "none") allow(given);
   if (signal && rank(most) < level) allow(most);
   setUser(option.user);
   setAccount(option.account);

@@ -134,4 +134,4 @@ async def test_a_tag_without_a_write_key_says_so(tracking: Any) -> None:
     await tracking.open(tracking.site.page("/", key=None))
 
     await until(lambda: tracking.problems, 10)
-    assert tracking.problems == ["tidemark: the script tag needs data-key, a write key"]
+    assert tracking.problems == ["tidemark: the script tag needs data-key"]
