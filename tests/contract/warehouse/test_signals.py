@@ -151,7 +151,12 @@ def test_open_signals_are_worked_on_by_what_an_account_is_worth_now(store: Store
     while page := store.signals(replace(wanted, after=place(wanted.order, paged[-1]) if paged else None)).rows:
         paged += page
 
-    assert [(each["account"], each["revenue"]) for each in paged] == [("a0", 9.0), ("a1", 8.0), ("a2", 7.0), ("a3", 3.0)]
+    assert [(each["account"], each["revenue"]) for each in paged] == [
+        ("a0", 9.0),
+        ("a1", 8.0),
+        ("a2", 7.0),
+        ("a3", 3.0),
+    ]
 
 
 @pytest.mark.parametrize("order_by", SIGNAL_ORDERS)
