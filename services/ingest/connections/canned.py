@@ -40,4 +40,9 @@ CHUNKS = Canned(Code.MALFORMED_BODY, "the chunks of the body are too small; send
 MALFORMED = Canned(Code.MALFORMED_REQUEST, "this is not a request of HTTP/1.1")
 HOST = Canned(Code.MALFORMED_REQUEST, "a request of HTTP/1.1 has the header Host, and has it once")
 TUNNEL = Canned(Code.METHOD_NOT_ALLOWED, "CONNECT is not taken here; events go to POST /v1/batch")
+WAITING = Canned(
+    Code.OVERLOADED,
+    "requests that do not wait for the answers to those before them may have 32 KB of bodies; send this one again",
+    retry_after_s=1,
+)
 FULL = Canned(Code.OVERLOADED, "too many connections; nothing is lost, send it again later", retry_after_s=5)

@@ -31,6 +31,8 @@ _MAX_HEADER_BYTES = 64 * 1024
 _MAX_HEADERS = 100
 _MAX_URL_BYTES = 8 * 1024
 _MAX_PIPELINED = 16
+_MAX_WAITING_BYTES = 32 * 1024
+"""Of the bodies of requests that wait for the answers to those before them: they take no room of `Reception` yet."""
 _FREE_CHUNKS = 1_000
 _MIN_CHUNK_BYTES = 64
 """That chunks have on average, once there are many."""
@@ -68,6 +70,7 @@ class _DeadlineProtocol(HttpToolsProtocol):
     _header_bytes = 0
     _chunks = 0
     _body_bytes = 0
+    _waiting_bytes = 0
     _refusal: Canned | None = None
     _deaf = False
     """Whether what comes is no longer looked at."""
@@ -187,6 +190,10 @@ class _DeadlineProtocol(HttpToolsProtocol):
         self._body_bytes += len(body)
         if self._chunks > _FREE_CHUNKS + self._body_bytes // _MIN_CHUNK_BYTES:
             self._refuse("chunks", canned.CHUNKS)
+        if self._receiving is not self._running:
+            self._waiting_bytes += len(body)
+            if self._waiting_bytes > _MAX_WAITING_BYTES:
+                self._refuse("pipelined", canned.WAITING)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -246,6 +253,7 @@ class _DeadlineProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self._running = cycle
+        self._waiting_bytes -= len(cycle.body)
         super()._start_asgi_task(cycle, app)
 
     def _decline(self, rest: bytes) -> None:

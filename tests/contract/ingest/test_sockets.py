@@ -117,6 +117,25 @@ async def test_a_flood_of_pipelined_requests_gets_answers_and_an_orderly_end(ing
     assert answer.count(b"connection: close") == 1
 
 
+@pytest.mark.parametrize("size", [30_000, 40_000])
+async def test_bodies_that_wait_behind_another_request_take_little_memory(
+    ingest: Any, slow_log: asyncio.Event, size: int
+) -> None:
+    """Nothing counts them before their turn, and there may be thousands of connections."""
+    large = json.dumps({"batch": [GOOD], "padding": "x" * (size - 500)}).encode()
+    batch = b"POST /v1/batch HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + KNOWN
+    answering = asyncio.create_task(
+        answers(ingest.port, POST + batch + b"Content-Length: %d\r\n\r\n" % len(large) + large)
+    )
+    await until(lambda: ingest.metrics.requests_in_flight == 1)
+    slow_log.set()
+
+    answer = await answering
+
+    assert statuses(answer) == [200, 200 if size < 32_768 else 429]
+    assert size < 32_768 or b"retry-after: 1" in answer
+
+
 @pytest.mark.parametrize(
     ("bad", "status"),
     [
