@@ -192,7 +192,7 @@ class _Rows:
             "severity": self._wording.severity(signal["severity"]) if is_risk else self._words("signals.one_expansion"),
             "title": _text(self._wording.title(signal)),
             "evidence": _text(self._wording.evidence(signal)),
-            "action": _text(self._wording.action(signal)),
+            "action": "" if signal["eased"] else _text(self._wording.action(signal)),
             "revenue": self._formats.money(signal["revenue"]),
             "renewal": self._formats.day(signal["renewal_date"]),
             "soon": renewal_in is not None and 0 <= renewal_in <= RENEWALS_WITHIN,

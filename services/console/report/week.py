@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from services.console.api_client import Api
@@ -49,7 +50,7 @@ class Week:
     changed: Sequence[Found]
     """Those that changed, the worst first, each with `before` and `now`; the first ones have `why`."""
     signals: Sequence[Found]
-    """Open signals that somebody needs to work on, in the order in which to work them."""
+    """Open signals that somebody needs to work on, in the order in which to work them; those that have eased come last."""
     open_total: int
     """How many there are of these, listed or not."""
     open_critical: int
@@ -113,7 +114,7 @@ async def read(api: Api, *, owner: str = "", at: str | None = None) -> Week:
         accounts=accounts,
         total=total,
         changed=changed,
-        signals=to_do[:MOST_SIGNALS],
+        signals=sorted(to_do, key=itemgetter("eased"))[:MOST_SIGNALS],
         open_total=opened["total"] - len(aside),
         open_critical=worst["total"] - sum(_is_critical(each) for each in aside),
         set_aside=len(aside),

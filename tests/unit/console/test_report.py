@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from schemas.measures import numbered
 from services.console.api_client import Api, InProcess
 from services.console.report.contents import Reader, in_blocks, summary
 from services.console.report.mail import message
@@ -176,6 +177,24 @@ async def test_what_nobody_needs_to_work_on_is_counted_apart_once_that_is_on_rec
     assert (then.open_critical, then.set_aside) == (2, 0)
 
 
+async def test_a_signal_that_has_eased_comes_last_and_asks_for_nothing() -> None:
+    store = two_weeks()
+    silent = [{"name": "silent_days", "value": 12.0, "usual": 7.0}]
+    said: dict[str, Any] = {"severity": "CRITICAL", "evidence": silent, "title": "Nobody comes", "action": "Call today"}
+    store.insert("signals", [signal(10, "steady", "usage_silent", 1, "FIRING", at=T0, episode_started_at=T0, **said)])
+    facts = example("account_health/examples/red.json")["facts"]
+    back = health(99, "steady", facts={**facts, "name": "Steady"}, band="GREEN", score_tenths=810, sequence=3, at=T0 + 1,
+                  measures=numbered({"silent_days": 0.0}))  # fmt: skip
+    store.insert("account_health", [back])
+    week = await read(api_over(store))
+
+    assert [(each["account"], each["eased"]) for each in week.signals] == [("fell", False), ("steady", True)]
+    for told in (page(week, reader()), mail_html(week, reader()), mail_text(week, reader())):
+        assert "Nobody comes" in told
+        assert "Has eased since. Closes once that lasts." in told
+        assert "Call today" not in told
+
+
 async def test_an_account_that_is_lost_renews_nothing_from_the_day_of_its_loss_on() -> None:
     store = two_weeks()
     lost = json.dumps({"date": date_of(T0 // DAY_MS - 1).isoformat(), "reason": "price"})
@@ -328,7 +347,7 @@ def many(accounts: int, long: str) -> Week:
     signals = [
         {
             **each, "category": "RISK", "severity": "CRITICAL", "rule": "own", "title": long, "summary": long * 5,
-            "action": long * 5, "evidence": [], "at": "2026-01-12T00:00:00Z", "resolved_reason": long,
+            "action": long * 5, "evidence": [], "eased": False, "at": "2026-01-12T00:00:00Z", "resolved_reason": long,
             "episode_started_at": "2026-01-02T00:00:00Z",
         }
         for each in of_all
