@@ -34,7 +34,7 @@ _RULE_MEMBERS = {
     "id", "category", "severity", "enabled", "fires", "for", "unless", "hold", "escalate", "clear", "cooldown",
     "expires", "inhibited_by", "text", "evidence",
 }  # fmt: skip
-_ID = re.compile(r"^[a-z][a-z0-9_]{2,63}$")
+_ID = re.compile(r"[a-z][a-z0-9_]{2,63}")
 _NEVER = AnyOf(())
 
 _E = TypeVar("_E", Severity, Category)
@@ -80,7 +80,7 @@ class _Reader:
             "", data, _RULE_MEMBERS, {"id", "category", "severity", "fires", "clear", "text", "evidence"}
         )
         rule_id = data.get("id", "")
-        if not isinstance(rule_id, str) or not _ID.match(rule_id):
+        if not isinstance(rule_id, str) or not _ID.fullmatch(rule_id):
             self.note("id", "must be lower case letters, digits and underscores, 3 to 64 of them")
             rule_id = ""
         severity = self.choice("severity", data.get("severity"), Severity)
@@ -191,7 +191,7 @@ class _Reader:
         return Condition(str(measure), comparison, bound)
 
     def measure(self, path: str, name: object) -> str:
-        if name not in MEASURES:
+        if not isinstance(name, str) or name not in MEASURES:
             self.note(path, f"there is no measure {name!r}")
         return str(name)
 
@@ -224,7 +224,12 @@ class _Reader:
                 Text(**texts),
             )
 
-        return self.each("escalate", value, read)
+        found: tuple[Escalation, ...] = self.each("escalate", value, read)
+        for index, step in enumerate(found):
+            first = next(number for number, other in enumerate(found) if other.severity == step.severity)
+            if step.text != found[first].text:  # what is open has a severity, and its texts go by that
+                self.note(f"escalate[{index}]", f"must read as escalate[{first}] does, which has the same severity")
+        return found
 
     def inhibition(self, value: object) -> Inhibition:
         if not isinstance(value, Mapping):

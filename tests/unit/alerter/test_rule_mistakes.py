@@ -50,6 +50,31 @@ def test_what_was_left_empty_within_a_member_is_refused_with_its_path() -> None:
     }
 
 
+@pytest.mark.parametrize("name", [["level_4w"], {"level_4w": None}])
+def test_what_is_no_name_of_a_measure_is_refused_by_its_field(name: object) -> None:
+    fires, item = {"measure": name, "below": 0.5}, {"measure": "level_4w", "usual": name}
+
+    with pytest.raises(RuleProblems) as caught:
+        read_rule(shipped("usage_decline") | {"fires": fires, "evidence": [item]})
+
+    assert [problem.split(": ")[0] for problem in caught.value.problems] == ["fires.measure", "evidence[0].usual"]
+
+
+def test_a_name_that_ends_with_a_line_is_refused() -> None:
+    with pytest.raises(RuleProblems, match="id: must be lower case letters"):
+        read_rule(shipped("usage_decline") | {"id": "usage_decline\n"})
+
+
+def test_two_steps_of_one_severity_that_read_differently_are_refused() -> None:
+    steps = [
+        {"severity": "critical", "when": {"measure": "level_4w", "below": 0.3}, "title": "Use is low"},
+        {"severity": "critical", "when": {"measure": "tickets_open", "above": 9}, "title": "Tickets pile up"},
+    ]
+
+    with pytest.raises(RuleProblems, match=r"escalate\[1\]: must read as escalate\[0\] does"):
+        read_rule(shipped("usage_decline") | {"escalate": steps})
+
+
 @pytest.mark.parametrize("bound", [float("nan"), float("inf"), -float("inf"), 10**400])
 def test_a_bound_that_is_no_finite_number_is_refused(bound: float) -> None:
     with pytest.raises(RuleProblems, match="fires.at_least: must be a finite number"):
