@@ -148,7 +148,7 @@ def _weeks_with(value: set[int], day: int) -> list[bool]:
 
 def _value(happened: Happened, value: set[int], first: int | None, today: int) -> dict[str, float]:
     started, renewal = happened.fact("contract_start_day"), happened.fact("renewal_day")
-    started = first if started is None else started
+    started = first if started is None or (started > today and first is not None) else started
     found: dict[str, float] = {"value_days_28": sum(today - 1 - n in value for n in range(28)), "onboarding": 0}
     stage = "RENEWAL" if renewal is not None and 0 <= renewal - today <= 90 else "ONGOING"
     if started is None or today - started < 90:
@@ -207,7 +207,7 @@ class Life:
         self.users = [f"u{n}" for n in range(dice.randrange(1, 6))]
         self.anonymous = ["anon-1", "anon-2", "anon-3"]
         self.number = 0
-        self.fact("contract_start", DAY - dice.randrange(200), at(0, 0.1), at(0, 0.1))
+        self.fact("contract_start", DAY + dice.randrange(-200, 200), at(0, 0.1), at(0, 0.1))
 
     def any(self, now: int) -> None:
         dice, happened = self.dice, self.happened

@@ -68,7 +68,7 @@ def known_of(account: Account, at: int, closed_day: int, levels: list[float], *,
         value_connected: Whether the deployment counts events of value and has had any.
     """
     facts: Mapping[str, Any] = {name: account.fact(name) for name in WELL_KNOWN}
-    started = start_day(account.milestone("first_activity"), facts["contract_start_day"])
+    started = start_day(account.milestone("first_activity"), facts["contract_start_day"], closed_day + 1)
     answers = account.sentiment("nps", at)
     return Known(
         account=account,

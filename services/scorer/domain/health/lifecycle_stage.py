@@ -6,9 +6,14 @@ ONBOARDING_DAYS = 90
 RENEWAL_DAYS = 90
 
 
-def start_day(first_day: int, contract_start: int | None) -> int | None:
-    """Return the day that counts as the start: of the contract, else of the first activity."""
-    if contract_start is not None:
+def start_day(first_day: int, contract_start: int | None, day: int) -> int | None:
+    """
+    Return the day that counts as the start: of the contract, else of the first activity; `day` is today.
+
+    A contract that starts ahead, such as that of the next term, makes no beginner of an account that is active already, and a
+    wrong year would do so for ever.
+    """
+    if contract_start is not None and (contract_start <= day or first_day < 0):
         return contract_start
     return first_day if first_day >= 0 else None
 

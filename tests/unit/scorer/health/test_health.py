@@ -230,10 +230,15 @@ def test_stages_follow_age_value_and_renewal(age: int, first_value: int, renewal
 
 
 def test_the_start_is_that_of_the_contract_before_that_of_activity() -> None:
-    assert start_day(50, 40) == 40
-    assert start_day(50, None) == 50
-    assert start_day(-1, None) is None
+    assert start_day(50, 40, 60) == 40
+    assert start_day(50, None, 60) == 50
+    assert start_day(-1, None, 60) is None
     assert stage(DAY, None, -1, None) == "ONBOARDING"
+
+
+def test_a_contract_that_starts_ahead_is_the_start_of_an_account_that_was_never_active_alone() -> None:
+    assert [start_day(50, 60, day) for day in (59, 60)] == [50, 60]
+    assert start_day(-1, 60, 59) == 60
 
 
 def test_every_mistake_in_a_model_is_named_at_once() -> None:

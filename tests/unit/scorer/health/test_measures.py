@@ -224,6 +224,16 @@ def test_days_without_value_are_counted_until_the_first_and_in_the_first_two_sta
     assert "days_without_value" not in measured(grown)
 
 
+def test_the_contract_of_the_next_term_makes_no_beginner_of_an_account() -> None:
+    """In onboarding, days without value count 40 % of the score, and no silence caps it."""
+    grown = account(weeks=40, contract_start_day=DAY + 30)
+
+    found = measured(grown)
+
+    assert found["onboarding"] == 0
+    assert "days_without_value" not in found
+
+
 def test_the_ages_of_tickets_move_with_the_day_and_not_with_the_hour() -> None:
     helped = account()
     helped.cases_of(KINDS.cases["tickets"])["a"] = (at(0) - 2 * DAY_MS, 0)
