@@ -10,8 +10,10 @@ if __name__ == "__main__":
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 import tempfile
+import threading
 from collections.abc import Coroutine
 from typing import Any
 
@@ -24,6 +26,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from services.console.api_client import InProcess
 from services.console.app import console_app
 from services.console.settings import ConsoleSettings
+from services.shared import exit_status
 from services.shared.errors import ConfigurationError, Retryable
 from services.shared.http.server import ops_routes, serving
 from services.shared.kafka.asking import until_answered
@@ -54,6 +57,8 @@ from services.warehouse.settings import RetentionSettings, WarehouseSettings
 log = logging.getLogger(__name__)
 
 _LEAVE_WITHIN_S = 5.0
+_END_WITHIN_S = 22.0
+"""Supervisors kill what has not ended 25 s after SIGTERM; a call to a server of ClickHouse that hangs takes five minutes."""
 
 
 class Warehouse:
@@ -214,7 +219,24 @@ async def run(
 ) -> None:
     """Run until SIGTERM."""
     collect_less_often()
-    await Warehouse(kafka, process, settings, retention, console).run(stop_event())
+    stop = stop_event()
+    asked = asyncio.create_task(stop.wait())
+    asked.add_done_callback(_end_in_time)  # cancelled with the loop where nobody asked, and the end has come by itself
+    await Warehouse(kafka, process, settings, retention, console).run(stop)
+
+
+def _end_in_time(_: object) -> None:
+    """Have the process end although a call of the store does not: a thread that waits for its answer cannot be cancelled."""
+
+    def leave() -> None:
+        log.critical("ended_without_an_answer_of_the_store")
+        for handler in logging.getLogger().handlers:
+            handler.flush()
+        os._exit(exit_status.FAIL_STOP)  # what was not stored is read again
+
+    timer = threading.Timer(_END_WITHIN_S, leave)
+    timer.daemon = True
+    timer.start()
 
 
 def check(_: KafkaSettings, process: ProcessSettings, settings: WarehouseSettings, *__: object) -> None:
