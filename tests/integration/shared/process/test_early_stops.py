@@ -43,6 +43,7 @@ class Stopping:
             "TIDEMARK_DATA_DIR": str(folder),
             "TIDEMARK_HTTP_PORT": "0",
             "TIDEMARK_CONSOLE_API": "http://127.0.0.1:1",
+            **{f"TIDEMARK_{name.upper()}_URL": "http://127.0.0.1:1" for name in PORTS},  # one may run on this machine
         }
         self._log = folder / "log"
         with self._log.open("wb") as out:
