@@ -9,6 +9,7 @@ from contextlib import suppress
 from services.shared.counts import counted
 
 _EXPIRED, _GAPS = "tidemark_warehouse_expired_total", "tidemark_engine_gaps_total"
+_BROKEN = "tidemark_warehouse_lost_parts"
 
 
 def put_off(ingest: str) -> str:
@@ -22,16 +23,19 @@ def put_off(ingest: str) -> str:
 
 
 def lost(addresses: Mapping[str, str]) -> str:
-    """Say whether records were deleted before services had read them, as far as the processes that run have noticed."""
+    """Say whether records were deleted before services had read them, or rows are gone, as far as the processes that run have noticed."""
     import httpx
 
     from services.cli.local.metrics_page import metrics_of
 
     expired: Counter[str] = Counter()
-    gaps = []
+    gaps, broken = [], []
     for name, address in addresses.items():
         with suppress(httpx.HTTPError):  # whether it answers is another line
-            for each in metrics_of(address, {_EXPIRED, _GAPS}):
+            for each in metrics_of(address, {_EXPIRED, _GAPS, _BROKEN}):
+                if each.name == _BROKEN:
+                    broken.append(f"{counted(int(each.value), 'broken part')} of its table {each.labels['table']}")
+                    continue
                 topic = each.labels["topic"]
                 if each.name == _EXPIRED:
                     expired[topic] += int(each.value)
@@ -42,8 +46,15 @@ def lost(addresses: Mapping[str, str]) -> str:
         for topic, count in expired.items()
         if count
     ]
+    problems = []
     if said or gaps:
-        raise OSError(
+        problems.append(
             f"records were deleted before they were read, since these processes started: {'; '.join([*said, *gaps])}"
         )
+    if broken:
+        problems.append(
+            f"the warehouse has lost the rows of {', '.join(broken)}: see docs/runbooks/TidemarkWarehouseRowsLost.md"
+        )
+    if problems:
+        raise OSError("; ".join(problems))
     return "nothing was deleted before it was read, since these processes started"

@@ -72,3 +72,11 @@ def test_records_that_were_deleted_before_they_were_read_are_counted(serve: Serv
 
     assert "1,204 records of usage-events will never be in the warehouse" in str(found.value)
     assert "scorer went over a gap in usage-events/2" in str(found.value)
+
+
+def test_rows_that_the_warehouse_has_lost_are_named(serve: Serve) -> None:
+    registry = CollectorRegistry()
+    WarehouseMetrics(registry).lost(["events", "events", "signals"])
+
+    with pytest.raises(OSError, match="has lost the rows of 2 broken parts of its table events, 1 broken part of"):
+        losses.lost({"warehouse": serve(registry)})
