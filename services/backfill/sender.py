@@ -8,6 +8,7 @@ that got no answer is sent again as it was: its ids do not change, so what Kafka
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 import zlib
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 
 from services.backfill.mapping import MOST_BYTES, TimedCall
 from services.shared.errors import Retryable, TidemarkError
+from services.shared.replays import HEADER, Replay
 
 KEPT_REJECTIONS = 100
 _TIMEOUT_S = 30.0
@@ -146,6 +148,13 @@ class IngestSender:
                 said = f"no answer ({error})"
             await asyncio.sleep(0.2)
         raise IngestRefuses(f"ingest at {self._url} cannot be used after {within_s:.0f} s; it said {said}")
+
+    async def key_is_of(self, *, source: str | None = None, environment: str | None = None) -> bool:
+        """Return whether the write key is of this source and environment: the key alone says of which the events are."""
+        asked = Replay(partition=0, first=0, last=0, received_at=1, source=source, environment=environment)
+        headers = {HEADER: json.dumps(msgspec.to_builtins(asked))}
+        answer = await offer(self._http, self._url, b'{"batch":[]}', headers, self._patience_s)
+        return b'"wrong_source"' not in answer.content
 
     async def send(self, calls: Sequence[TimedCall], epoch: int = 0) -> None:
         """

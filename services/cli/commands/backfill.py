@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from services.backfill.files import EventFile
-    from services.backfill.sender import Tally
+    from services.backfill.sender import IngestSender, Tally
     from services.backfill.service import BackfillState, Mode, Outcome
 
 TELL_EVERY_S = 5.0
@@ -198,6 +198,7 @@ async def _run(running: Running, events: EventFile, source: str, bar: Bar, **giv
 
     async with IngestSender(running.ingest, backfill_key(running, source)) as sender:
         await sender.ready()
+        await _tell_key(sender, events.name, source)
         options = Options(read_lanes, read_positions, report=report, begun=begun, oldest_day=oldest_day, **given)
         try:
             return await run(events, sender, running.kafka, options)
@@ -206,6 +207,20 @@ async def _run(running: Running, events: EventFile, source: str, bar: Bar, **giv
                 left = None if isinstance(error, TakenOver) else entered
                 tell_lines(_stopped(events.name, sender.tally, left), sys.stderr)
             raise
+
+
+async def _tell_key(sender: IngestSender, name: str, source: str) -> None:
+    """Say what the write key makes of the events, where it is not what the command says."""
+    if not await sender.key_is_of(source=source):
+        tell(
+            f"{name}: the write key is of another source than --source {source}: events carry that of the key",
+            sys.stderr,
+        )
+    if not await sender.key_is_of(environment="production"):
+        tell(
+            f"{name}: the write key is of another environment than production: events are stored, and count for no score",
+            sys.stderr,
+        )
 
 
 def _stopped(name: str, tally: Tally, left: Mode | None) -> Iterator[str]:

@@ -256,6 +256,16 @@ async def test_late_rows_that_a_former_run_has_sent_are_found_by_the_one_after_t
     assert (len(late), set(late.values())) == (72, {1})
 
 
+async def test_whose_the_events_are_is_asked_of_the_write_key(ingest: str) -> None:
+    """It alone says so, and nothing of a file that is imported as another source, or for no score, would show it."""
+    async with IngestSender(ingest, "past") as sender:
+        await sender.ready()
+
+        assert await sender.key_is_of(source="git", environment="production")
+        assert not await sender.key_is_of(source="backfill")
+        assert not await sender.key_is_of(environment="staging")
+
+
 async def test_a_write_key_that_may_not_send_history_is_refused_with_what_to_do(
     history: EventFile, ingest: str, kafka_settings: KafkaSettings
 ) -> None:

@@ -6,12 +6,17 @@ import json
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from services.backfill.files import EventFile
 from services.backfill.mapping import Mapping
-from services.backfill.sender import Tally
+from services.backfill.sender import IngestSender, Tally
 from services.backfill.service import Mode, Outcome
 from services.cli.commands import backfill
+from services.shared.http.server import serving
 
 
 @pytest.mark.parametrize("resumed_at", [0, 10])
@@ -49,3 +54,26 @@ def test_a_run_that_is_stopped_says_what_it_had_sent_and_who_has_the_clock() -> 
     assert driven[12] == "  run the same command again to go on"
     assert "`tidemark backfill --abandon` gives the clock back" in driven[13]
     assert (late, taken_over) == (driven[:13], driven[:12])
+
+
+async def test_a_key_of_another_source_or_environment_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    async def batch(request: Request) -> Response:
+        asked = json.loads(request.headers["Tidemark-Replay"])
+        own = {"source": "git", "environment": "staging"}
+        if any(asked.get(name, value) != value for name, value in own.items()):
+            return JSONResponse({"code": "wrong_source"}, 403)
+        return JSONResponse({"accepted": 0, "unattributed": 0, "rejected": 0, "results": []})
+
+    async with (
+        serving(Starlette(routes=[Route("/v1/batch", batch, methods=["POST"])]), "127.0.0.1", 0) as port,
+        IngestSender(f"http://127.0.0.1:{port}", "key") as sender,
+    ):
+        await backfill._tell_key(sender, "past.csv", "git")
+        assert capsys.readouterr().err.splitlines() == [
+            "past.csv: the write key is of another environment than production: events are stored, and count for no score"
+        ]
+        await backfill._tell_key(sender, "past.csv", "svn")
+
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "past.csv: the write key is of another source than --source svn: events carry that of the key"
+    assert len(said) == 2
