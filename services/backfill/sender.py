@@ -132,16 +132,18 @@ class IngestSender:
         Return once ingest answers and knows the write key, which it does some seconds after the key was made.
 
         Raises:
-            IngestRefuses: it did not in time, or the key may not send history, where that is wanted.
+            IngestRefuses: it did not in time, or is something else than ingest; or the key may not send history, where
+                that is wanted.
         """
         said = "nothing"
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             try:
                 answer = await self._http.post(self._url, content=b'{"batch":[]}', headers=self._headers(0))
-                if answer.status_code == httpx.codes.FORBIDDEN:
-                    _raise_for(answer)
-                if answer.status_code != httpx.codes.UNAUTHORIZED:
+                if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+                    return
+                if answer.status_code != httpx.codes.UNAUTHORIZED and not answer.is_server_error:
+                    self._answered(answer)
                     return
                 said = f"{answer.status_code}: {answer.text[:200]}"
             except httpx.TransportError as error:
@@ -199,11 +201,25 @@ class IngestSender:
     async def _post(self, calls: list[dict[str, Any]], texts: list[bytes], headers: dict[str, str]) -> None:
         body = b'{"batch":[' + b",".join(texts) + b"]}"
         answer = await offer(self._http, self._url, body, headers, self._patience_s)
-        _raise_for(answer)
-        self._count(calls, answer.content)
+        self._count(calls, self._answered(answer))
 
-    def _count(self, calls: list[dict[str, Any]], body: bytes) -> None:
-        answer = self._answer.decode(body)
+    def _answered(self, answer: httpx.Response) -> BatchAnswer:
+        """
+        Return what ingest says of a batch.
+
+        Raises:
+            IngestRefuses: it takes none of it, or somebody else answers.
+        """
+        _raise_for(answer)
+        try:
+            return self._answer.decode(answer.content)
+        except msgspec.MsgspecError as error:
+            raise IngestRefuses(
+                f"what answers at {self._url} is not ingest: {answer.text[:100]!r}. Correct TIDEMARK_INGEST_URL, and run the same"
+                " command again"
+            ) from error
+
+    def _count(self, calls: list[dict[str, Any]], answer: BatchAnswer) -> None:
         self.tally.accepted += answer.accepted - answer.unattributed
         self.tally.unattributed += answer.unattributed
         self.tally.rejected += answer.rejected

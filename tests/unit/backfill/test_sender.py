@@ -147,12 +147,38 @@ async def test_rejected_calls_are_counted_and_named(ingest: Ingest) -> None:
 
 
 async def test_readiness_waits_until_the_key_is_known(ingest: Ingest) -> None:
-    ingest.answers = [Response(status_code=401), Response(status_code=400)]
+    ingest.answers = [Response(status_code=401)]
 
     async with IngestSender(ingest.url, "key") as sender:
         await sender.ready(within_s=5)
 
     assert ingest.answers == []
+    assert ingest.batches == [[]]
+
+
+async def test_readiness_waits_for_ingest_behind_a_proxy(ingest: Ingest) -> None:
+    ingest.answers = [Response("Bad Gateway", 502)]
+
+    async with IngestSender(ingest.url, "key") as sender:
+        await sender.ready(within_s=5)
+
+    assert ingest.batches == [[]]
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (Response("<html>Hello</html>"), "is not ingest: '<html>Hello</html>'. Correct TIDEMARK_INGEST_URL"),
+        (Response("no", 404), "answers 404: no"),
+    ],
+)
+async def test_what_is_not_ingest_is_told_before_the_clock_is_taken(
+    ingest: Ingest, answer: Response, told: str
+) -> None:
+    ingest.answers = [answer]
+    async with IngestSender(ingest.url, "key") as sender:
+        with pytest.raises(IngestRefuses, match=told):
+            await sender.ready(within_s=5)
 
 
 async def test_a_refusal_of_many_calls_says_as_much_as_one_of_a_few(ingest: Ingest) -> None:
