@@ -60,6 +60,14 @@ def state_in(data: Path) -> Iterator[StackState]:
         yield state
 
 
+@pytest.fixture
+def nothing_else_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide a Tidemark that runs on this machine, at the ports where services listen by default."""
+    for name in PORTS:
+        monkeypatch.setenv(f"TIDEMARK_{name.upper()}_URL", "http://127.0.0.1:1")
+
+
+@pytest.mark.usefixtures("nothing_else_runs")
 def test_a_stack_that_was_killed_is_not_taken_for_one_that_runs(tmp_path: Path) -> None:
     with state_in(tmp_path):
         assert read_state(tmp_path) is not None
@@ -91,6 +99,7 @@ def test_status_tells_addresses_and_that_nothing_answers(tmp_path: Path) -> None
     assert facts["topics"]["usage-events"] == "p-usage-events"
 
 
+@pytest.mark.usefixtures("nothing_else_runs")
 def test_status_without_a_stack_says_how_to_start_one(tmp_path: Path) -> None:
     """And names the folder that it looked in."""
     result = CliRunner().invoke(app_of(status), ["status", "--data", str(tmp_path)])
@@ -100,11 +109,10 @@ def test_status_without_a_stack_says_how_to_start_one(tmp_path: Path) -> None:
     assert "tidemark dev" in str(result.exception)
 
 
+@pytest.mark.usefixtures("nothing_else_runs")
 def test_status_asks_services_that_were_started_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At their addresses; the rest does not answer."""
     app = Starlette(routes=ops_routes(CollectorRegistry(), lambda: "Kafka has not answered for 13 s"))
-    for name in PORTS:
-        monkeypatch.setenv(f"TIDEMARK_{name.upper()}_URL", "http://127.0.0.1:1")
     config = uvicorn.Config(app, port=free_port(), log_config=None)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from services.shared.ports import PORTS
 from tests.support.commands import command_line
 
 CALL = {"type": "track", "event": "Größe 日本 \U0001f6a2", "userId": "kim"}
@@ -39,7 +40,8 @@ def test_closed_output_is_no_error(redirected: str) -> None:
 
 
 def test_what_is_meant_for_a_closed_standard_error_is_not_in_the_output() -> None:
-    done = run("2>&-", "status", "--json", "--data", "/nowhere", TIDEMARK_INGEST_URL="http://127.0.0.1:1")
+    nothing_runs = {f"TIDEMARK_{name.upper()}_URL": "http://127.0.0.1:1" for name in PORTS}
+    done = run("2>&-", "status", "--json", "--data", "/nowhere", **nothing_runs)
 
     assert (done.returncode, done.stdout) == (1, "")
 
