@@ -50,7 +50,7 @@ def play(
     from services.scorer.settings import ScorerSettings, load_scoring
     from services.shared.settings import load
 
-    files = [file for given in cases for file in (sorted(given.glob("*.yaml")) if given.is_dir() else [given])]
+    files = [file for given in cases for file in (_case_files(given) if given.is_dir() else [given])]
     if not files:
         raise Fatal(f"no case was played: there is no file *.yaml in {', '.join(map(str, cases))}")
     in_force = _in_force(rules, overrides)
@@ -70,6 +70,18 @@ def play(
         for line in found:
             print(f"        {line}")
     raise typer.Exit(int(bad))
+
+
+def _case_files(folder: Path) -> list[Path]:
+    """Return the case files of a folder; refuse one that would be passed over and taken for played."""
+    others = sorted(
+        path.name for path in folder.iterdir() if path.suffix.lower() in {".yml", ".yaml"} and path.suffix != ".yaml"
+    )
+    if others:
+        raise Fatal(
+            f"{folder / others[0]}: is not played, since the name of a case ends with .yaml; rename it, or move it elsewhere"
+        )
+    return sorted(folder.glob("*.yaml"))
 
 
 def _in_force(rules: Path | None, overrides: Path | None) -> RuleSet:

@@ -19,6 +19,7 @@ from services.shared.files.expected_types import type_problem_of
 from services.shared.units import date_of, day_number, written_date
 
 MOST_DAYS = 2000
+HOURS = 24
 
 _REPEAT = re.compile(r"(\d+)(?:x(\d+))?|\(([^()]*)\)x(\d+)")
 
@@ -107,7 +108,7 @@ def read_case(path: Path) -> Case:
             raise ValueError("day series: no day at all")
         for story in case.accounts.values():
             series(story.agents), series(story.integrations)
-        _refuse_what_is_never_sent(case)
+        _refuse_what_is_never_played(case)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
         raise BadCase(f"{path}: {error}") from error
     return case
@@ -129,8 +130,17 @@ def _converted(given: Any) -> Case:
         raise ValueError(f"{where.removeprefix('.') or 'the case'}: {detail}") from error
 
 
-def _refuse_what_is_never_sent(case: Case) -> None:
+def _refuse_what_is_never_played(case: Case) -> None:
+    if not case.accounts:
+        raise ValueError("accounts: there is none, so nothing would be tested")
     for account, story in case.accounts.items():
+        if story.count < 1:
+            raise ValueError(f"accounts.{account}.count: must be at least 1, else the account is not there")
+        for number, event in enumerate(story.events):
+            if not 0 <= event.hour < HOURS:
+                raise ValueError(
+                    f"accounts.{account}.events[{number}].hour: must be 0 to {HOURS - 1}, the hours of its day"
+                )
         given = [(f"traits: {day}", day) for day in story.traits]
         given += [(f"events[{number}].day: {event.day}", event.day) for number, event in enumerate(story.events)]
         for field, day in given:

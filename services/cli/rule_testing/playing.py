@@ -25,9 +25,11 @@ from services.scorer.lanes import fleet_lane, usage_lanes
 from services.shared.engine.memory.log import MemoryLog
 from services.shared.engine.memory.runner import MemoryRunner
 from services.shared.tracking_plan.plan import TrackingPlan
-from services.shared.units import DAY_MS, HOUR_MS
+from services.shared.units import DAY_MS, HOUR_MS, MINUTE_MS
 
 PARTITIONS = 2
+ACTIVE_MS = 13 * HOUR_MS
+"""From nine o'clock on, in which everybody has been active: however many they are, they are so before midnight."""
 
 _encode_event = codec.encoder("usage_event")
 _encode_tick = codec.encoder("tick")
@@ -67,7 +69,8 @@ def differences(case: Case, signals: list[dict[str, Any]]) -> list[str]:
     for signal in signals:
         if signal["rule"] in case.beside:
             continue
-        match = next((each for each in open_ones if _fits(each, signal)), None)
+        # Of several that fit, the one that could be met by no later signal.
+        match = min((each for each in open_ones if _fits(each, signal)), key=_last_day, default=None)
         if match is None:
             found.append(f"not expected: {describe(signal)}")
         else:
@@ -83,6 +86,10 @@ def describe(signal: Mapping[str, Any]) -> str:
     """Write one signal in a line."""
     how = signal["resolved_reason"] or signal["severity"].lower()
     return f"day {signal['day']}: {signal['account']}: {signal['rule']} {signal['transition'].lower()} {how}: {signal['summary']}"
+
+
+def _last_day(expected: Expected) -> int:
+    return expected.day if isinstance(expected.day, int) else expected.day[1]
 
 
 def _days_in_words(day: int | tuple[int, int]) -> str:
@@ -114,9 +121,10 @@ def _events_of_day(
     if day in story.traits:
         yield _event(account, start + HOUR_MS, "GROUP", properties=dated(story.traits[day], first))
     for actor, count in active.items():
+        apart_ms = min(MINUTE_MS, ACTIVE_MS // max(1, count))
         for number in range(count):
             name = "Value Delivered" if story.value and number == 0 else "Page Opened"
-            at = start + 9 * HOUR_MS + number * 60_000
+            at = start + 9 * HOUR_MS + number * apart_ms
             yield _event(account, at, "TRACK", name, f"{actor}-{number + 1}", actor=actor.upper())
     for number, event in enumerate(story.events):
         if event.day == day:

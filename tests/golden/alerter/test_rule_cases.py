@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.alerter.rule_files import load_rules
-from services.cli.rule_testing.cases import BadCase, read_case, series
+from services.cli.commands.rules import play
+from services.cli.rule_testing import playing
+from services.cli.rule_testing.cases import BadCase, Case, Expected, Story, read_case, series
 from services.cli.rule_testing.checks import check_case
 from services.cli.rule_testing.playing import differences, run_case
 from services.scorer.settings import ScorerSettings, load_scoring
+from services.shared.errors import Fatal
 from services.shared.plan_file import default_plan
+from services.shared.units import DAY_MS
 
 CASES = sorted(Path(__file__).parent.glob("*.yaml"))
 
@@ -63,6 +68,7 @@ def test_what_is_no_day_series_is_refused(text: str) -> None:
         "",
         "- 1",
         "about: x",
+        "about: x\naccounts: {}",
         "about: x\naccounts: {a: {days: ''}}",
         "about: x\naccounts: {a: {days: 1x1}}\ncolour: red",
         "about: x\naccounts: {a: {days: 1x1}}\nstart: 2024-W01-1",
@@ -83,6 +89,8 @@ def test_what_is_no_case_is_refused_with_its_file(tmp_path: Path, text: str) -> 
         ("events: [{day: 9, name: Seen}, {day: 10, name: Never Sent}]", r"accounts\.a\.events\[1\]\.day: 10"),
         ("events: [{day: -1, name: Never Sent}]", r"accounts\.a\.events\[0\]\.day: -1"),
         ("traits: {0: {seats: 3}, 10: {seats: 4}}", r"accounts\.a\.traits: 10"),
+        ("count: 0", r"accounts\.a\.count: must be at least 1"),
+        ("events: [{day: 9, name: Seen, hour: 24}]", r"accounts\.a\.events\[0\]\.hour: must be 0 to 23"),
         ("value: no thanks", r"accounts\.a\.value: expected true or false, not text"),
     ],
 )
@@ -115,6 +123,40 @@ def test_what_a_case_says_in_vain_is_refused_with_its_field(tmp_path: Path, line
 
     with pytest.raises(BadCase, match=said):
         check_case(path, read_case(path), load_rules(), default_plan())
+
+
+def test_each_signal_is_taken_by_the_expectation_that_no_later_one_could_meet() -> None:
+    both = [Expected("a", "usage_silent", "firing", day) for day in ((5, 90), (5, 9))]
+    case = Case("x", {"a": Story("1x100")}, both)
+    signals = [
+        {"account": "a", "rule": "usage_silent", "transition": "FIRING", "severity": "INFO", "resolved_reason": "", "day": day}
+        for day in (7, 80)
+    ]  # fmt: skip
+
+    assert differences(case, signals) == []
+
+
+def test_a_crowd_is_active_on_the_day_that_the_series_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    days: list[int] = []
+
+    def noted(event: dict[str, Any]) -> bytes:
+        days.append(event["occurred_at"] // DAY_MS)
+        return encode(event)
+
+    encode = playing._encode_event
+    monkeypatch.setattr(playing, "_encode_event", noted)
+    case = Case("x", {"a": Story("1000x1")})
+    run_case(case, load_rules(), *load_scoring(ScorerSettings()))
+
+    assert days == [case.first_day] * 1000
+
+
+def test_a_case_in_a_folder_that_would_be_passed_over_is_refused(tmp_path: Path) -> None:
+    for name in ("read.yaml", "passed_over.yml"):
+        (tmp_path / name).write_text("about: x\naccounts: {a: {days: 1x1}}\n", "utf-8")
+
+    with pytest.raises(Fatal, match=r"passed_over\.yml: is not played"):
+        play([tmp_path])
 
 
 def test_an_account_of_a_short_series_may_have_events_until_the_longest_ends(tmp_path: Path) -> None:
