@@ -22,9 +22,8 @@ class SignalJudgement(NamedTuple):
 
     def sets_aside(self, signal: Mapping[str, Any]) -> bool:
         """Return whether nobody needs to work on the signal: it was of no use, and has not become more severe since."""
-        return self.verdict == "not_useful" and SEVERITY_RANK.get(signal["severity"], 0) <= SEVERITY_RANK.get(
-            self.severity, 0
-        )
+        judged = SEVERITY_RANK.get(self.severity.upper(), 0)  # rules and other systems write it in small letters
+        return self.verdict == "not_useful" and SEVERITY_RANK.get(signal["severity"], 0) <= judged
 
 
 class RuleTally(NamedTuple):

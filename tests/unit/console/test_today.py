@@ -82,9 +82,12 @@ def judge(store: MemoryStore, offset: int, verdict: str, severity: str = "WARNIN
     store.insert("events", [event(offset, f"j{offset}", account=account, name="Signal Judged", properties=properties)])
 
 
-async def test_a_signal_that_was_not_useful_is_set_aside_and_asks_for_nothing(store: MemoryStore) -> None:
+@pytest.mark.parametrize("severity", ["WARNING", "warning"])
+async def test_a_signal_that_was_not_useful_is_set_aside_and_asks_for_nothing(
+    store: MemoryStore, severity: str
+) -> None:
     judge(store, 960, "useful")
-    judge(store, 961, "not_useful")
+    judge(store, 961, "not_useful", severity)
     async with client_of(app_over(store)) as client:
         page = (await client.get("/")).text
 
