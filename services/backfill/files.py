@@ -60,8 +60,8 @@ class EventFile:
 
     @property
     def name(self) -> str:
-        """Return the file's name, without folders."""
-        return self.path.name
+        """Return the file's name, without folders; records and JSON hold text alone, so what is none of it is escaped."""
+        return self.path.name.encode("utf-8", "backslashreplace").decode()
 
     @property
     def stem(self) -> str:

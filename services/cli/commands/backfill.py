@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 TELL_EVERY_S = 5.0
 """Where there is no terminal for a progress bar."""
+_EVENT_NAME = "Activity"
 _SHOWN = 10
 """Rejections, and warnings, that are told in words."""
 REJECTED_STATUS = 3
@@ -63,7 +64,7 @@ def backfill(  # noqa: PLR0913  typer reads the options from the signature
     at: TimeColumn = "timestamp",
     time_format: TimesFormat = TimeFormat.ISO,
     event: EventColumn = None,
-    event_name: EventName = "Activity",
+    event_name: EventName = _EVENT_NAME,
     event_id: Annotated[
         str | None, typer.Option("--id", help="Column with the event's id; by default it is made from file and row.")
     ] = None,
@@ -114,6 +115,8 @@ def backfill(  # noqa: PLR0913  typer reads the options from the signature
 
     if tick_hours is not None and 24 % tick_hours:
         raise Fatal("--tick-hours must divide 24")
+    if event is not None and event_name != _EVENT_NAME:
+        raise Fatal("--event names a column, and --event-name is for files without one: leave one of them out")
     mapping = Mapping(account, user, at, time_format, event, event_name, event_id)
     now_ms = time.time_ns() // 1_000_000
     events = survey(
@@ -125,7 +128,9 @@ def backfill(  # noqa: PLR0913  typer reads the options from the signature
     hours = tick_hours or tick_hours_for(events.first_ms, events.last_ms)
     book = load_accounts(accounts_file)
     with _display(shown=not json) as bar:
-        outcome = asyncio.run(_run(running, events, source, bar, tick_hours=hours, account=book.account))
+        outcome = asyncio.run(
+            _run(running, events, source, bar, ticks=tick_hours is not None, tick_hours=hours, account=book.account)
+        )
     _tell(outcome, events, json=json)
     if outcome.tally.rejected:
         raise typer.Exit(REJECTED_STATUS)
@@ -162,7 +167,7 @@ def _abandon(data: Path | None, *, json: bool) -> None:
         )
 
 
-async def _run(running: Running, events: EventFile, source: str, bar: Bar, **given: Any) -> Outcome:
+async def _run(running: Running, events: EventFile, source: str, bar: Bar, *, ticks: bool, **given: Any) -> Outcome:
     from services.backfill.claim import TakenOver
     from services.backfill.sender import IngestSender
     from services.backfill.service import Mode, Options
@@ -180,6 +185,11 @@ async def _run(running: Running, events: EventFile, source: str, bar: Bar, **giv
     def begun(mode: Mode) -> None:
         nonlocal entered
         entered = mode
+        if mode is Mode.LATE and ticks:
+            tell(
+                f"{events.name}: --tick-hours has no effect, since no clock is driven into a log with events",
+                sys.stderr,
+            )
         oldest = oldest_day(_today())
         if mode is Mode.LATE and day_of(events.first_ms) < oldest:
             tell(

@@ -213,6 +213,14 @@ def test_a_file_that_is_replaced_while_it_is_sent_is_told(commits: Path) -> None
         list(calls)
 
 
+def test_a_file_whose_name_is_no_text_has_one_that_records_can_hold(commits: Path) -> None:
+    """As names from machines that wrote Latin-1 are."""
+    other = commits.with_name(os.fsdecode(b"caf\xe9.csv"))
+    commits.rename(other)
+
+    assert survey(other, COMMITS, "s", NOW_MS).name == "caf\\udce9.csv"
+
+
 def test_a_long_check_says_how_far_it_is(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
     path.write_text("acct,user,ts\n" + "a,1,1700000000\n" * 25_000)
