@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -116,7 +117,7 @@ def _require_same_or_nothing(path: Path, in_force: Path, plan: TrackingPlan) -> 
     if _but_risk(there) != _but_risk(read_model(read_yaml(in_force), plan)):
         raise Fatal(
             f"{path} is there already and differs from the model in force, {in_force}, in more than its risk, which would be "
-            f"lost: set TIDEMARK_SCORER_MODEL={path} to fit for it, or give --write another name"
+            f"lost: set TIDEMARK_SCORER_MODEL={shlex.quote(str(path))} to fit for it, or give --write another name"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -254,7 +255,7 @@ def apply(
         # Not before the write: events of users that are known go to the account from now on all the same.
         raise Fatal(
             f"{found.value} ({address}), so events that name an alias make its account anew: restart ingest with"
-            f" TIDEMARK_ACCOUNTS_FILE={file}, then run the same command again"
+            f" TIDEMARK_ACCOUNTS_FILE={shlex.quote(str(file))}, then run the same command again"
         )
     if found is InForce.UNKNOWN:
         tell(f"{found.value} ({address}): until it has this one, it writes events under the aliases", sys.stderr)

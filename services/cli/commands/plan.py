@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -65,7 +66,9 @@ def init(
         raise Fatal(f"{file} is there already; name another file, or move it away") from None
     except OSError as error:
         raise Fatal(f"{file} cannot be written: {error.strerror}") from None
-    print(f"{file} is written. Edit it, then set TIDEMARK_TRACKING_PLAN={file} for ingest and the scorer.")
+    print(
+        f"{file} is written. Edit it, then set TIDEMARK_TRACKING_PLAN={shlex.quote(str(file))} for ingest and the scorer."
+    )
 
 
 def check(

@@ -244,3 +244,9 @@ def test_the_plans_of_the_package_make_a_page(given: TrackingPlan) -> None:
 
     assert all(f"### {name}\n" in made for name in given.events)
     assert "Says when the account, or a person, will be away" in made
+
+
+def test_what_is_to_be_set_can_be_pasted_whatever_the_file_is_called(tmp_path: Path) -> None:
+    file = tmp_path / "our plan.yaml"
+
+    assert f"set TIDEMARK_TRACKING_PLAN='{file}' for ingest" in run("init", file).stdout
