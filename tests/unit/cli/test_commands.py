@@ -253,7 +253,7 @@ def test_rules_are_listed_and_played_as_the_alerter_is_set(tmp_path: Path) -> No
 
 
 def test_rule_tests_without_a_case_are_no_success(tmp_path: Path) -> None:
-    (tmp_path / "usage.yml").write_text("about: It has another ending.\n")
+    (tmp_path / "usage.txt").write_text("about: It has another ending.\n")
 
     done = run_tool("rules", "test", str(tmp_path))
 
