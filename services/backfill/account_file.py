@@ -11,8 +11,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from services.backfill.files import BadFile, is_table, rows
 from services.backfill.mapping import TimedCall
+from services.backfill.rows import BadFile, is_table, rows
 from services.shared.calendars import public_holidays
 from services.shared.files.yaml_file import read_yaml
 from services.shared.tracking_plan.dates import read_day

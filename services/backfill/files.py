@@ -7,25 +7,16 @@ is sent, and once to send it. Memory is bounded by the sort window, whatever the
 
 from __future__ import annotations
 
-import csv
-import gzip
 import hashlib
 import heapq
-import io
-import json
-import math
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO, cast
 
 from services.backfill.mapping import BadRow, Mapping, TimedCall
-from services.backfill.text_files import first_undecodable, other_mark
+from services.backfill.rows import BadFile, is_table, rows, unpacked
 from services.shared.counts import counted
-from services.shared.errors import TidemarkError
 from services.shared.units import written_time
 
 SORT_WINDOW = 100_000
@@ -33,10 +24,6 @@ SORT_WINDOW = 100_000
 SHOWN_PROBLEMS = 10
 TOLD_EVERY = 10_000
 """Rows after which a survey says how far it is."""
-
-
-class BadFile(TidemarkError):
-    """A file that cannot be sent as it is; the message names rows and says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +94,7 @@ def survey(
     digest = hashlib.sha256()
     try:
         state = _state(path)
-        with _unpacked(path) as raw:
+        with unpacked(path) as raw:
             while block := raw.read(1 << 20):
                 digest.update(block)
     except (OSError, EOFError, zlib.error) as error:
@@ -229,115 +216,3 @@ def _calls(
             yield number, call
         elif problems is not None:
             problems.add(f"row {number}: {call}")
-
-
-def rows(path: Path, wanted: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    """
-    Yield each row with its number from 1, as a dictionary, or as a sentence where it is malformed.
-
-    Args:
-        path: Of the file.
-        wanted: A column that each row needs, by which a table with other marks than commas is told.
-
-    Raises:
-        BadFile: it is not UTF-8, its columns are not divided by commas, or two of them have one name.
-    """
-    try:
-        with _unpacked(path) as raw, io.TextIOWrapper(cast(BinaryIO, raw), "utf-8-sig", newline="") as text:
-            if is_table(path):
-                yield from _csv_rows(path, text, wanted)
-            else:
-                yield from _ndjson_rows(text)
-    except UnicodeDecodeError as error:
-        raise undecodable(path) from error
-
-
-def undecodable(path: Path) -> BadFile:
-    """Return the error that says where a file is not UTF-8, and what to do."""
-    with _unpacked(path) as raw:
-        at = first_undecodable(raw)
-    where = f"line {at.line} is not UTF-8 (byte {at.byte} of the line)" if at else "it is not UTF-8"
-    return BadFile(f"{path.name}: {where}: save it as UTF-8; a spreadsheet calls that CSV UTF-8")
-
-
-def _csv_rows(path: Path, text: TextIO, wanted: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    head = csv.reader(text)
-    # Strictly: else a quote that is not closed takes the rest of the file for its cell.
-    reader = csv.DictReader(text, _header(path, head, wanted), strict=True)
-    try:
-        for number, row in enumerate(reader, start=1):
-            if row.pop(None, None) is not None:  # surplus cells come under the key None
-                yield number, "it has more cells than the header has columns"
-            else:
-                yield number, row
-    except csv.Error as error:
-        raise _unreadable(path, head.line_num + reader.line_num + 1, error) from error
-
-
-def _header(path: Path, lines: Iterator[list[str]], wanted: str) -> list[str]:
-    try:
-        header = next(lines, [])
-    except csv.Error as error:
-        raise _unreadable(path, 1, error) from error
-    mark = other_mark(header, wanted)
-    if mark:
-        raise BadFile(
-            f"{path.name}: columns are divided by {mark!r}, not by commas: save it with commas, and with quotes around "
-            "text that has commas"
-        )
-    if twice := next((name for name, count in Counter(header).items() if name and count > 1), ""):
-        raise BadFile(
-            f"{path.name}: more than one column is named {twice!r}: keep the right one, or give the others another name"
-        )
-    return header
-
-
-def _unreadable(path: Path, line: int, error: csv.Error) -> BadFile:
-    return BadFile(f"{path.name}, line {line}: {error}: is a quote opened and not closed?")
-
-
-def _ndjson_rows(text: TextIO) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    for number, line in enumerate(text, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line, parse_constant=_finite, parse_float=_finite)
-        except OverflowError as error:
-            yield number, str(error)
-            continue
-        except (ValueError, RecursionError):
-            yield number, "it is not JSON"
-            continue
-        yield number, row if isinstance(row, dict) else "it is not a JSON object"
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):  # it would be sent as null
-        raise OverflowError(f"{text[:40]} is not a finite number: leave it out, or write null")
-    return value
-
-
-def is_table(path: Path) -> bool:
-    """
-    Return whether a file is a table, CSV, or else lines of JSON.
-
-    Raises:
-        BadFile: its name says neither.
-    """
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if ".csv" in suffixes:
-        return True
-    if {".ndjson", ".jsonl", ".json"} & set(suffixes):
-        return False
-    raise BadFile(f"{path.name}: the name must end in .csv, .ndjson or .jsonl, with .gz where it is packed")
-
-
-@contextmanager
-def _unpacked(path: Path) -> Iterator[io.BufferedIOBase]:
-    with path.open("rb") as plain:
-        if plain.peek(2)[:2] == b"\x1f\x8b":
-            with gzip.GzipFile(fileobj=plain) as packed:
-                yield packed
-        else:
-            yield plain

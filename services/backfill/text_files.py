@@ -6,6 +6,15 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 OTHER_MARKS = (";", "\t", "|")
+_OTHER_FILES = {
+    b"PK\x03\x04": "it is a workbook or a ZIP archive: save the table as CSV UTF-8, or unpack it",
+    b"\x28\xb5\x2f\xfd": "it is packed with zstd: unpack it, or pack it with gzip",
+    b"BZh": "it is packed with bzip2: unpack it, or pack it with gzip",
+    b"\xfd7zXZ": "it is packed with xz: unpack it, or pack it with gzip",
+    b"\xff\xfe": "it is UTF-16: save it as UTF-8",
+    b"\xfe\xff": "it is UTF-16: save it as UTF-8",
+}
+"""What files begin with that are no text in UTF-8, and what to do with them."""
 
 
 class Undecodable(NamedTuple):
@@ -24,6 +33,11 @@ def first_undecodable(lines: Iterable[bytes]) -> Undecodable | None:
         except UnicodeDecodeError as error:
             return Undecodable(number, error.start + 1)
     return None
+
+
+def other_file(beginning: bytes) -> str:
+    """Return what a file is that begins so, and what to do with it; empty: nothing is known of it."""
+    return next((what for mark, what in _OTHER_FILES.items() if beginning.startswith(mark)), "")
 
 
 def other_mark(header: Sequence[str], wanted: str) -> str:

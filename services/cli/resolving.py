@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaProducer
 
 from schemas import codec
 from schemas.topics import DEAD_LETTERS, USAGE_UNATTRIBUTED
-from services.backfill.files import undecodable
+from services.backfill.rows import undecodable
 from services.cli.attribution_audit import GIVEN_UP, identity_of
 from services.ingest.domain.limits import Limits
 from services.shared.kafka.clients import producer

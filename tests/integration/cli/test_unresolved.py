@@ -10,7 +10,7 @@ import pytest
 
 from schemas import codec
 from schemas.topics import DEAD_LETTERS, SCORER_USAGE_UNATTRIBUTED_STATE, USAGE_EVENTS, USAGE_UNATTRIBUTED
-from services.backfill.files import BadFile
+from services.backfill.rows import BadFile
 from services.cli import ledger_audit
 from services.cli.account_aliases import apply
 from services.cli.lane_counters import read_lanes

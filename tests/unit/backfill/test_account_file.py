@@ -8,7 +8,7 @@ import pytest
 
 from services.backfill.account_file import ImportedFacts
 from services.backfill.account_file import read as read_facts
-from services.backfill.files import BadFile
+from services.backfill.rows import BadFile
 from services.shared.plan_file import default_plan
 from services.shared.tracking_plan.reading import read_plan
 from services.shared.units import HOUR_MS

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from services.backfill.files import BadFile, in_time_order, survey
+from services.backfill.files import in_time_order, survey
 from services.backfill.mapping import Mapping, TimedCall
+from services.backfill.rows import BadFile
 from services.backfill.times import TimeFormat
 
 NOW_MS = 1_800_000_000_000
@@ -366,3 +367,20 @@ def test_a_quote_that_is_never_closed_is_told_and_takes_no_rows_for_its_cell(
 
     with pytest.raises(BadFile, match=rf"line {line}: .*is a quote opened and not closed"):
         survey(path, COMMITS, "s", NOW_MS)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"PK\x03\x04\x14\x00\x06\x00\x08\xff", "it is a workbook or a ZIP archive: save the table as CSV UTF-8"),
+        (b"\x28\xb5\x2f\xfd\x04\x88", "it is packed with zstd: unpack it, or pack it with gzip"),
+        ("account,timestamp\n".encode("utf-16"), "it is UTF-16: save it as UTF-8"),
+        (gzip.compress("account,timestamp\n".encode("utf-16-be")[:-1] + b"\xff"), "line 1 is not UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_text_is_called_what_it_is(tmp_path: Path, content: bytes, said: str) -> None:
+    file = tmp_path / "events.csv"
+    file.write_bytes(content)
+
+    with pytest.raises(BadFile, match=rf"events\.csv: {said}"):
+        survey(file, COMMITS, "backfill", NOW_MS)
