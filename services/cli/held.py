@@ -7,6 +7,7 @@ the conditions of the rules in force.
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
 from schemas.topics import ACCOUNT_HEALTH_LATEST
@@ -22,8 +23,9 @@ from services.shared.units import date_of
 CALENDAR = "calendar_level"
 FLEET = "fleet_level"
 TAKEN_OVER = "taken_over_4w"
-_OWN = {CALENDAR, TAKEN_OVER}
+OWN = frozenset({CALENDAR, TAKEN_OVER})
 """What an account itself holds its rules by; the level of all accounts is none of them."""
+ALL = OWN | {FLEET}
 
 
 class Held(NamedTuple):
@@ -39,24 +41,30 @@ class Held(NamedTuple):
     """Of them, those whose conditions hold: without the hold they would be on their way to a signal."""
 
 
-def held_of(rules: RuleSet, snapshot: dict[str, Any]) -> Held | None:
-    """Return what a snapshot says is held by the account's own calendar or programs; None: nothing is."""
+def held_of(rules: RuleSet, snapshot: dict[str, Any], by: frozenset[str] = OWN) -> Held | None:
+    """Return what a snapshot says is held by some of these measures, by default the account's own; None: nothing is."""
     measures = measures_of(snapshot)
-    held = [rule for rule in rules.ordered if rule.enabled and _held(rule, _OWN, measures)]
-    by_calendar = any(_held(rule, {CALENDAR}, measures) for rule in held)
+    held = [rule for rule in rules.ordered if rule.enabled and _held(rule, by, measures)]
     if not held:
         return None
     return Held(
         account=snapshot["account"],
         name=snapshot["facts"]["name"] or "",
-        why=reason(snapshot, measures) if by_calendar else _by_programs(measures),
+        why=_why(held, snapshot, measures),
         rules=tuple(rule.id for rule in held),
         would_fire=tuple(rule.id for rule in held if _would_fire(rule, measures)),
     )
 
 
-def reason(snapshot: dict[str, Any], measures: Measures) -> str:
-    """Say in words what the account's own calendar has in these days."""
+def _why(held: list[Rule], snapshot: dict[str, Any], measures: Measures) -> str:
+    if CALENDAR in measures and any(_held(rule, {CALENDAR}, measures) for rule in held):
+        return _by_calendar(snapshot, measures)
+    if TAKEN_OVER in measures and any(_held(rule, {TAKEN_OVER}, measures) for rule in held):
+        return _by_programs(measures)
+    return f"all customers are at {100 * measures[FLEET]:.4g}% of their usual level"
+
+
+def _by_calendar(snapshot: dict[str, Any], measures: Measures) -> str:
     dates = snapshot["dates"]
     if ABSENT_FROM in dates:
         return f"away by plan from {iso(dates[ABSENT_FROM])} to {iso(dates[ABSENT_UNTIL])}"
@@ -91,7 +99,7 @@ async def read_held(kafka: KafkaSettings, rules: RuleSet) -> list[Held]:
     return [found[key] for key in sorted(found)]
 
 
-def _held(rule: Rule, by: set[str], measures: Measures) -> bool:
+def _held(rule: Rule, by: AbstractSet[str], measures: Measures) -> bool:
     return any(not by.isdisjoint(measures_in(node)) and holds(node, measures) for node in rule.hold)
 
 

@@ -52,7 +52,7 @@ def explain(
     from services.cli.explaining.health import as_dict
     from services.cli.explaining.printing import print_health
 
-    _json(as_dict(found)) if json else print_health(as_dict(found))
+    _json(as_dict(found, rules)) if json else print_health(as_dict(found, rules))
 
 
 def _day(text: str) -> int:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from schemas.measures import MEASURES, name_of
+from services.alerter.domain.rules import RuleSet
 from services.alerter.domain.wording import word
 from services.cli.explaining.reading import Explained
 from services.cli.explaining.replay import Judgement
-from services.cli.held import CALENDAR, FLEET, iso, reason
+from services.cli.held import ALL, held_of, iso
 from services.scorer.domain.accounts.absences import of_account, of_people, of_strangers
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.active_users import WEEKS
@@ -22,7 +23,7 @@ SHOWN_WEEKS = 12
 _SAME = ("score_tenths", "band", "measures", "facts", "dates")
 
 
-def as_dict(found: Explained) -> dict[str, Any]:
+def as_dict(found: Explained, rules: RuleSet) -> dict[str, Any]:
     """Return the explanation as JSON has it. Days are dates, times ISO 8601, points 0 to 100."""
     snapshot = found.judgement.snapshot
     return {
@@ -45,7 +46,7 @@ def as_dict(found: Explained) -> dict[str, Any]:
         "dimensions": dimensions(found.judgement),
         "computed_from": computed_from(found.judgement, found.state),
         "signals": signals(found),
-        "held": held(found.judgement),
+        "held": held(found.judgement, rules),
         "left_out": found.life.left_out,
         "unread": found.life.unread,
         "published": published(found),
@@ -195,14 +196,10 @@ def signals(found: Explained) -> list[dict[str, Any]]:
     ]
 
 
-def held(judgement: Judgement) -> str:
-    """Say why usage rules are held at that time; empty: they are not."""
-    measures = judgement.measures
-    if measures.get(CALENDAR, 1) < 0.75:
-        return f"usage rules are held: {reason(judgement.snapshot, measures)}"
-    if measures.get(FLEET, 1) < 0.75:
-        return f"usage rules are held: all customers are at {100 * measures[FLEET]:.4g}% of their usual level"
-    return ""
+def held(judgement: Judgement, rules: RuleSet) -> str:
+    """Say which of the rules in force are held at that time, and why; empty: none is."""
+    found = held_of(rules, judgement.snapshot, ALL)
+    return "" if found is None else f"{found.why}; so these rules are held: {', '.join(found.rules)}"
 
 
 def published(found: Explained) -> str:

@@ -190,7 +190,8 @@ async def test_an_account_that_is_away_by_plan_is_shown_as_held(filled: KafkaSet
     said = await asyncio.to_thread(cluster.held, Running(filled, None, None, None, None, None))
     listed = (await tidemark(filled, "signals", "held", by=signals_tool)).stdout
 
-    assert f"usage rules are held: away by plan from {iso(FIRST + AWAY)}" in told
+    assert f"away by plan from {iso(FIRST + AWAY)}" in told
+    assert "so these rules are held: " in told
     assert "no signal is open" in told
     assert "held while" in rule
     assert "yes calendar_level below 75 %: 0 %" in rule

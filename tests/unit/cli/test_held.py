@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from schemas.measures import numbered
 from services.alerter.rule_files import load_rules
-from services.cli.held import held_of
+from services.cli.held import ALL, held_of
 
 RULES = load_rules()
 QUIET = {"level_4w": 0.2, "chance_low_4w": 0.001, "expected_4w": 40.0, "age_days": 200.0, "learning": 0.0}
@@ -43,6 +44,25 @@ def test_it_says_why(dates: dict[str, int], measures: dict[str, float], why: str
     assert {"usage_silent", "usage_decline", "usage_decline_fast", "active_users_falling"} <= set(found.rules)
     assert "tickets_stuck" not in found.rules
     assert found.would_fire == ()
+
+
+def test_a_dip_of_all_customers_is_told_where_it_is_asked_for() -> None:
+    dip = snapshot({**QUIET, "fleet_level": 0.5})
+    found = held_of(RULES, dip, ALL)
+
+    assert found is not None
+    assert found.why == "all customers are at 50% of their usual level"
+    assert "usage_decline" in found.rules
+    assert held_of(RULES, dip) is None
+
+
+def test_what_holds_is_what_the_rules_in_force_say() -> None:
+    """Not a level that the tool would have of its own."""
+    usual = snapshot({**QUIET, "fleet_level": 0.7})
+    never = replace(RULES, ordered=tuple(replace(rule, hold=()) for rule in RULES.ordered))
+
+    assert held_of(RULES, usual, ALL) is not None
+    assert held_of(never, usual, ALL) is None
 
 
 def test_it_names_the_rules_whose_conditions_hold_nevertheless() -> None:

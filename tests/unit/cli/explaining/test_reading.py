@@ -95,7 +95,7 @@ def test_it_ends_at_a_record_of_an_unknown_schema_and_names_it(key: str | None) 
 
     assert (replay.life.records, judgement.snapshot["day"]) == (1, DAY)
     assert replay.life.unread.startswith("usage-events/0/2: schema id 65536")
-    assert as_dict(found)["unread"] == replay.life.unread
+    assert as_dict(found, RULES)["unread"] == replay.life.unread
     assert why(found, RULES, "usage_silent", 90)["unread"] == replay.life.unread
 
 
@@ -180,7 +180,7 @@ async def test_what_is_known_now_is_compared_with_what_was_published_of_it_not_w
     now, then = [await reading.explain(KafkaSettings(), "acme", day, PLAN, MODEL, RULES) for day in (None, DAY + 2)]
 
     assert (now.published, then.published) == (snapshots[-1], snapshots[-3])
-    assert as_dict(now)["published"] == as_dict(then)["published"] == "the same as published then"
+    assert as_dict(now, RULES)["published"] == as_dict(then, RULES)["published"] == "the same as published then"
 
 
 async def test_what_an_account_that_rests_says_after_the_close_of_a_day_is_not_what_that_was_computed_from(
@@ -197,8 +197,8 @@ async def test_what_an_account_that_rests_says_after_the_close_of_a_day_is_not_w
         close(log, day)
     read_from(monkeypatch, log)
 
-    then = as_dict(await reading.explain(KafkaSettings(), "acme", DAY + 80, PLAN, MODEL, RULES))
-    later = as_dict(await reading.explain(KafkaSettings(), "acme", DAY + 81, PLAN, MODEL, RULES))
+    then = as_dict(await reading.explain(KafkaSettings(), "acme", DAY + 80, PLAN, MODEL, RULES), RULES)
+    later = as_dict(await reading.explain(KafkaSettings(), "acme", DAY + 81, PLAN, MODEL, RULES), RULES)
 
     assert then["instead"] == f"it was not judged at the close of {iso(80)}: this is the judgement before"
     assert (then["facts"]["seats"], then["computed_from"]["facts.seats"]) == (10, f"10 since {iso(0)}")
@@ -220,7 +220,10 @@ async def test_a_day_on_which_an_account_was_not_judged_is_told_beside_the_one_t
     resting, gone = [await reading.explain(KafkaSettings(), "acme", DAY + day, PLAN, MODEL, RULES) for day in (80, 310)]
 
     assert DAY + 73 < resting.day < DAY + 80
-    assert as_dict(resting)["instead"] == f"it was not judged at the close of {iso(80)}: this is the judgement before"
+    assert (
+        as_dict(resting, RULES)["instead"]
+        == f"it was not judged at the close of {iso(80)}: this is the judgement before"
+    )
     assert why(resting, RULES, "usage_silent", 90)["instead"] == resting.instead
     assert ", and the scorer forgot the account on " in gone.instead
 
