@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from services.alerter.domain.rule_reading import RuleProblems, read_rule
-from services.alerter.domain.rules import Rule, RuleSet, rule_set
+from services.alerter.domain.rule_reading import read_rule
+from services.alerter.domain.rules import Rule, RuleProblems, RuleSet, rule_set
 from services.shared.errors import ConfigurationError
 from services.shared.files.yaml_file import read_yaml
 
@@ -57,8 +57,8 @@ def load_rules(directory: Path = SHIPPED_RULES, overrides: Path | None = None) -
         raise ConfigurationError(problems)
     try:
         return rule_set(rules)
-    except ValueError as error:
-        raise ConfigurationError([f"{directory}: {error}"]) from error
+    except RuleProblems as error:
+        raise ConfigurationError([f"{directory}: {problem}" for problem in error.problems]) from error
 
 
 def _passed_over(directory: Path, overrides: Path | None) -> list[str]:

@@ -22,6 +22,7 @@ from services.alerter.domain.rules import (
     EvidenceItem,
     Inhibition,
     Rule,
+    RuleProblems,
     Severity,
     Text,
 )
@@ -38,15 +39,6 @@ _ID = re.compile(r"[a-z][a-z0-9_]{2,63}")
 _NEVER = AnyOf(())
 
 _E = TypeVar("_E", Severity, Category)
-
-
-class RuleProblems(Exception):
-    """A rule cannot be used; `problems` says why, one line for each field at fault."""
-
-    def __init__(self, problems: list[str]) -> None:
-        """Keep the problems, in the order found."""
-        super().__init__("; ".join(problems))
-        self.problems = problems
 
 
 def read_rule(data: object) -> Rule:

@@ -104,6 +104,15 @@ class Rule(msgspec.Struct, frozen=True):
         return texts[0] if texts else self.text
 
 
+class RuleProblems(Exception):
+    """Rules cannot be used; `problems` says why, one line for each field at fault."""
+
+    def __init__(self, problems: list[str]) -> None:
+        """Keep the problems, in the order found."""
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
 class RuleSet(msgspec.Struct, frozen=True):
     """The rules in force, in the order in which they are judged, and the hash that names them."""
 
@@ -125,19 +134,19 @@ def rule_set(rules: Iterable[Rule]) -> RuleSet:
     Order the rules, those that keep others back first, and name the set by its content.
 
     Raises:
-        ValueError: two rules have one name, a rule names one that is not there, or rules keep each other back in a ring.
+        RuleProblems: rules have one name, name others that are not there, or keep each other back in a ring.
     """
     by_id: dict[str, Rule] = {}
+    problems: list[str] = []
     for rule in rules:
         if rule.id in by_id:
-            msg = f"{rule.id}: two rules have this id"
-            raise ValueError(msg)
+            problems.append(f"{rule.id}: two rules have this id")
         by_id[rule.id] = rule
     for rule in by_id.values():
         unknown = sorted(rule.inhibited_by.rules - by_id.keys())
-        if unknown:
-            msg = f"{rule.id}: inhibited_by.rules: there is no rule {unknown[0]!r}"
-            raise ValueError(msg)
+        problems += [f"{rule.id}: inhibited_by.rules: there is no rule {name!r}" for name in unknown]
+    if problems:
+        raise RuleProblems(problems)
     ordered = _ordered(by_id)
     digest = hashlib.sha256(msgspec.json.encode([_canonical(rule) for rule in ordered]))
     return RuleSet(tuple(ordered), digest.hexdigest()[:12])
@@ -168,8 +177,7 @@ def _ordered(by_id: dict[str, Rule]) -> list[Rule]:
         ready = next((rule for rule in waiting if inhibitors[rule.id] <= done), None)
         if ready is None:
             names = ", ".join(rule.id for rule in waiting)
-            msg = f"inhibited_by: these rules keep each other back in a ring: {names}"
-            raise ValueError(msg)
+            raise RuleProblems([f"inhibited_by: these rules keep each other back in a ring: {names}"])
         waiting.remove(ready)
         ordered.append(ready)
     return ordered

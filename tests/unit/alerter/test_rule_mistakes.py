@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from services.alerter.domain.rule_reading import RuleProblems, read_rule
+from services.alerter.domain.rule_reading import read_rule
+from services.alerter.domain.rules import RuleProblems
 from services.alerter.rule_files import SHIPPED_RULES, load_rules
 from services.shared.errors import ConfigurationError
 from services.shared.units import DAY_MS

@@ -11,8 +11,8 @@ import yaml
 from schemas.measures import MEASURES, named
 from services.alerter.domain.conditions import holds, may_hold
 from services.alerter.domain.measures import OPEN_MEASURES, measures_of
-from services.alerter.domain.rule_reading import RuleProblems, read_rule
-from services.alerter.domain.rules import Severity, rule_set
+from services.alerter.domain.rule_reading import read_rule
+from services.alerter.domain.rules import RuleProblems, Severity, rule_set
 from services.alerter.rule_files import SHIPPED_RULES, load_rules
 from services.shared.errors import ConfigurationError
 from services.shared.units import DAY_MS
@@ -108,14 +108,14 @@ def test_rules_that_keep_each_other_back_in_a_ring_are_refused() -> None:
     silent = shipped("usage_silent") | {"inhibited_by": {"rules": ["usage_decline"]}}
     fast, slow = shipped("usage_decline_fast"), shipped("usage_decline")
 
-    with pytest.raises(ValueError, match="in a ring: usage_decline, usage_decline_fast, usage_silent"):
+    with pytest.raises(RuleProblems, match="in a ring: usage_decline, usage_decline_fast, usage_silent"):
         rule_set([read_rule(silent), read_rule(fast), read_rule(slow)])
 
 
 def test_a_risk_and_a_chance_that_keep_each_other_back_are_a_ring_too() -> None:
     growth, tickets = shipped("usage_growth"), shipped("tickets_stuck")
 
-    with pytest.raises(ValueError, match="in a ring: tickets_stuck, usage_growth"):
+    with pytest.raises(RuleProblems, match="in a ring: tickets_stuck, usage_growth"):
         rule_set([read_rule(growth), read_rule(tickets | {"inhibited_by": {"rules": ["usage_growth"]}})])
 
 
@@ -127,15 +127,28 @@ def test_chances_may_give_way_to_each_other_whoever_is_first() -> None:
 
 
 def test_a_rule_kept_back_by_one_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ValueError, match="there is no rule 'usage_silent'"):
+    with pytest.raises(RuleProblems, match="there is no rule 'usage_silent'"):
         rule_set([read_rule(shipped("usage_decline_fast"))])
 
 
 def test_two_rules_of_one_name_are_refused() -> None:
     rule = read_rule(shipped("nps_detractor"))
 
-    with pytest.raises(ValueError, match="two rules have this id"):
+    with pytest.raises(RuleProblems, match="two rules have this id"):
         rule_set([rule, rule])
+
+
+def test_all_that_is_wrong_between_rules_is_told_at_once() -> None:
+    detractor, seats = shipped("nps_detractor"), shipped("seat_saturation") | {"inhibited_by": {"rules": ["b", "a"]}}
+
+    with pytest.raises(RuleProblems) as told:
+        rule_set([read_rule(each) for each in (detractor, detractor, seats)])
+
+    assert told.value.problems == [
+        "nps_detractor: two rules have this id",
+        "seat_saturation: inhibited_by.rules: there is no rule 'a'",
+        "seat_saturation: inhibited_by.rules: there is no rule 'b'",
+    ]
 
 
 def test_the_version_names_the_content_of_the_rules() -> None:
