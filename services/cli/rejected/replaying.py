@@ -97,7 +97,6 @@ class Replayer:
         self._asking = asyncio.Lock()
         self._clients: dict[tuple[str, str], httpx.AsyncClient | None] = {}
         self._decode = msgspec.json.Decoder(BatchAnswer).decode
-        self._decode_refused = msgspec.json.Decoder(WholeRefusal).decode
 
     async def __aenter__(self) -> Self:
         """Connect to Kafka; connections to ingest open on demand."""
@@ -169,7 +168,7 @@ class Replayer:
         if answer.status_code != httpx.codes.OK and not single:
             if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.NOT_FOUND):
                 raise Fatal(f"ingest at {self._ingest} answers {answer.status_code}: {answer.text[:300]}")
-            whole = self._decode_refused(answer.content)
+            whole = whole_refusal(answer, self._ingest)
             for letter in run.letters:
                 self.tally.refuse(whole.code, letter, _words(whole.field, whole.message))
             return []
@@ -246,3 +245,19 @@ class Replayer:
 
 def _words(*parts: str) -> str:
     return ": ".join(part for part in parts if part)
+
+
+def whole_refusal(answer: httpx.Response, ingest: str) -> WholeRefusal:
+    """
+    Return why a request was refused as a whole.
+
+    Raises:
+        Fatal: ingest would not say it so; a proxy before it did, or something else answers at its address.
+    """
+    try:
+        return msgspec.json.decode(answer.content, type=WholeRefusal)
+    except msgspec.MsgspecError as error:
+        raise Fatal(
+            f"what answers at {ingest} is not ingest ({answer.status_code}: {answer.text[:100]!r}): correct"
+            " TIDEMARK_INGEST_URL, or see to the proxy there, and run the same command again"
+        ) from error

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from httpx import Response
 
 from schemas import codec
 from services.cli.rejected import wording
 from services.cli.rejected.fates import APPENDED, Way, fate_of
 from services.cli.rejected.letters import Letter, Replayed, Wanted, parse_place
 from services.cli.rejected.overview import Overview
+from services.cli.rejected.replaying import whole_refusal
 from services.cli.rejected.runs import MOST_BYTES, MOST_LETTERS, Run, runs_of
 from services.cli.rejected.tally import Plan, ReplayTally
 from services.cli.rejected.times import moment
@@ -282,3 +284,13 @@ def test_a_plan_and_a_tally_say_what_happens_to_each_letter() -> None:
     told = "\n".join(wording.tally_in_words(tally))
     assert "3 letters replayed: 4 events accepted, 1 of them without an account" in told
     assert "2 refused again, wrong_type; for example usage-rejected/2/7: properties: must be an object" in told
+
+
+def test_a_refusal_of_a_proxy_is_told_as_what_it_is() -> None:
+    told = whole_refusal(Response(413, json={"code": "body_too_large", "message": "too much"}), "http://ingest")
+
+    with pytest.raises(
+        Fatal, match=r"http://ingest is not ingest \(413: '<html>Too large'\): correct TIDEMARK_INGEST_URL"
+    ):
+        whole_refusal(Response(413, text="<html>Too large"), "http://ingest")
+    assert told.code == "body_too_large"
