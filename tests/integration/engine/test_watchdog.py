@@ -148,8 +148,8 @@ async def test_a_lane_behind_a_transaction_that_stays_open_is_named_and_ends_no_
             await until(lambda: left, 4)  # longer than the patience with a stall
 
         await other.commit_transaction()
+        await until(lambda: sum(lane.durable.offset for lane in worker.lanes.of(SOURCE).values()) > 4, 15)
         await until(lambda: worker.ready, 15)
-        assert sum(lane.durable.offset for lane in worker.lanes.of(SOURCE).values()) > 4
         assert left == []
         await other.stop()
 
