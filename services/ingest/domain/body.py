@@ -12,6 +12,7 @@ one of the largest size has goes the other way, which stops at the first element
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from typing import Any
 
@@ -39,9 +40,12 @@ class _Key(msgspec.Struct):
 
 _decode_batch = msgspec.json.Decoder(_Batch).decode
 _decode_key = msgspec.json.Decoder(_Key).decode
+_skip = msgspec.json.Decoder(msgspec.Raw).decode
 _COMMAS = 400_000
 _MEMBERS = 256
 _SCALAR_BYTES = 4 * 1024
+_FORM = re.compile(rb"[\w.~%+*\[\]-]{1,256}+=[^=\s]")
+_STOPPED_AT = re.compile(r"invalid (?:number|character) \(byte (\d+)\)")
 _BROKEN = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
 
 
@@ -90,7 +94,7 @@ def split_single(body: bytes) -> Generator[int | None, None, Body]:
             Code.INVALID_BODY, "body", f"{type_problem_of(error).detail}; send one event, a JSON object"
         ) from error
     except _BROKEN as error:
-        members = yield from _members(body, {}, error)
+        members = yield from _members(body, {}, error, "send one event, a JSON object")
         key = _value(_text(members, b'"writeKey"'))
     return Body([body], key)
 
@@ -134,7 +138,7 @@ def _decoded(text: bytes) -> Any:
 
 
 def _scanned(body: bytes, limits: Limits, error: Exception) -> Generator[int | None, None, Body]:
-    members = yield from _members(body, {b'"batch"': limits.batch_events}, error)
+    members = yield from _members(body, {b'"batch"': limits.batch_events}, error, 'send {"batch": [events]}')
     events = members.get(b'"batch"')
     if not isinstance(events, list):
         raise Rejected(Code.INVALID_BODY, "batch", 'the body has no "batch" list; send {"batch": [events]}')
@@ -142,7 +146,7 @@ def _scanned(body: bytes, limits: Limits, error: Exception) -> Generator[int | N
     return Body(events, _value(_text(members, b'"writeKey"')), _value(_text(members, b'"sentAt"')), context)
 
 
-def _members(body: bytes, lists: dict[bytes, int], error: Exception) -> Generator[int | None, None, Found]:
+def _members(body: bytes, lists: dict[bytes, int], error: Exception, wanted: str) -> Generator[int | None, None, Found]:
     try:
         members = yield from Scan(body.strip()).members(_MEMBERS, lists)
     except TooMuch:
@@ -150,7 +154,7 @@ def _members(body: bytes, lists: dict[bytes, int], error: Exception) -> Generato
             Code.MALFORMED_BODY, "body", f"the body is not JSON ({error}), and too much of it to find the events"
         ) from error
     if members is None:
-        raise _unreadable(body, error) from error
+        raise _unreadable(body, wanted) from error
     return members
 
 
@@ -159,9 +163,22 @@ def _text(members: Found, name: bytes) -> bytes:
     return value if isinstance(value, bytes) else b""
 
 
-def _unreadable(body: bytes, error: Exception) -> Rejected:
-    if "truncated" in str(error) or not body.rstrip().endswith(b"}"):
-        return Rejected(
-            Code.TRUNCATED_BODY, "body", f"the JSON ends too early, after {len(body)} bytes; send it again, complete"
-        )
-    return Rejected(Code.MALFORMED_BODY, "body", f"the body is not JSON ({error}); send one JSON object")
+def _unreadable(body: bytes, wanted: str) -> Rejected:
+    """Return what is wrong with a body that has no members: what a parser says that makes nothing of it but a view."""
+    if not body.strip():
+        return Rejected(Code.TRUNCATED_BODY, "body", f"the body is empty; {wanted}")
+    try:
+        _skip(body)
+    except _BROKEN as error:
+        if body.lstrip()[:1] in (b"{", b"[") and _ends_early(body, str(error)):
+            detail = f"the JSON ends too early, after {len(body)} bytes; send it again, complete"
+            return Rejected(Code.TRUNCATED_BODY, "body", detail)
+        is_ = "a form, not JSON" if _FORM.match(body) else f"not JSON ({error})"
+        return Rejected(Code.MALFORMED_BODY, "body", f"the body is {is_}; {wanted}")
+    return Rejected(Code.INVALID_BODY, "body", f"the body is no JSON object; {wanted}")
+
+
+def _ends_early(body: bytes, problem: str) -> bool:
+    """Return whether a parser came to the end; where that is within a number, it says so by the place alone."""
+    at = _STOPPED_AT.search(problem)
+    return int(at[1]) >= len(body) if at else "truncated" in problem

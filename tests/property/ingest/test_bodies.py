@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingest.domain.body import split_batch
+from services.ingest.domain.body import split_batch, split_single
 from services.ingest.domain.compression import decompress
 from services.ingest.domain.limits import Limits
 from services.ingest.domain.scan import Scan, TooMuch
@@ -51,6 +51,18 @@ def test_the_scan_finds_the_events_that_the_parser_finds(events: list[Any], more
     assert members is not None
     assert members[b'"batch"'] == parsed.events
     assert [json.loads(event) for event in parsed.events] == events
+
+
+@given(st.lists(values, max_size=6), st.data())
+@settings(max_examples=examples(120), deadline=None)
+def test_a_body_that_is_cut_anywhere_ends_too_early(events: list[Any], data: st.DataObject) -> None:
+    whole = json.dumps({"x": -1.5e-9, "batch": events, "y": [True, "\\"]}).encode()
+    cut = whole[: data.draw(st.integers(1, len(whole) - 1))]
+
+    for split in (split_batch(cut, Limits()), split_single(cut)):
+        with pytest.raises(Rejected) as refused:
+            steps(split)
+        assert refused.value.code == "truncated_body"
 
 
 @given(st.binary(max_size=300))

@@ -87,3 +87,50 @@ def test_a_body_of_another_shape_is_told_in_plain_words(body: bytes, field: str,
         split_batch(body, LIMITS)
 
     assert (raised.value.field, raised.value.detail) == (field, detail)
+
+
+MANY = b"0," * 400_001
+PLAIN = "the body is not JSON (JSON is malformed: invalid character (byte 0)); send one event, a JSON object"
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "detail"),
+    [
+        (b"hello world", "malformed_body", PLAIN),
+        (b"<html></html>", "malformed_body", PLAIN),
+        (b"no", "malformed_body", "Input data was truncated"),
+        (b"\x7fELF\x02{", "malformed_body", "byte 0"),
+        (b"userId=ann&event=x", "malformed_body", "the body is a form, not JSON; send one event, a JSON object"),
+        (b'data={"userId":"ann"}', "malformed_body", "a form"),
+        (b"aGVsbG8=", "malformed_body", PLAIN),
+        (b'{"a":NaN', "malformed_body", "byte 5"),
+        (b'{"a":1}}', "malformed_body", "trailing"),
+        (b"", "truncated_body", "the body is empty; send one event, a JSON object"),
+        (b"\xef\xbb\xbf \n", "truncated_body", "empty"),
+        (b'\xef\xbb\xbf {"a"', "truncated_body", "ends too early, after 5 bytes"),
+        (b'{"a":-', "truncated_body", "ends too early"),
+        (b'{"a":{}', "truncated_body", "ends too early"),
+    ],
+)
+def test_only_what_begins_as_json_is_said_to_end_too_early(body: bytes, code: str, detail: str) -> None:
+    with pytest.raises(Rejected) as raised:
+        split_single(body)
+
+    assert raised.value.code == code
+    assert detail in raised.value.detail
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"batch":[[' + MANY, "truncated_body"),
+        (b"[" + MANY + b"0]", "invalid_body"),
+        (b"hello" + MANY, "malformed_body"),
+    ],
+    ids=["cut short", "a list", "text"],
+)
+def test_a_body_of_many_commas_is_told_the_same(body: bytes, code: str) -> None:
+    with pytest.raises(Rejected) as raised:
+        split_batch(body, LIMITS)
+
+    assert raised.value.code == code
