@@ -10,6 +10,7 @@ as one wrong clock would make the history begin decades ago.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ from xxhash import xxh3_128
 from schemas.topics import USAGE_EVENTS
 from services.backtest.domain.history import NOTHING, OWN, AccountOutcome, BacktestHistory, Event, KeptEvents
 from services.scorer.domain.lane.day_close import oldest_day
+from services.shared.counts import counted
 from services.shared.errors import Fatal
 from services.shared.kafka.reading import decoded, scan
 from services.shared.kafka.settings import KafkaSettings
@@ -30,6 +32,7 @@ MOST_EVENTS = 10_000_000
 """They are held in memory, about 250 bytes each."""
 TOO_LATE = "too_late"
 """Why events of wrong clocks are not taken."""
+DAY_NOT_OVER = "day_not_over"
 _KINDS = frozenset({"TRACK", "PAGE", "SCREEN", "IDENTIFY", "GROUP"})
 _json = msgspec.json.Decoder().decode
 
@@ -77,18 +80,20 @@ class _Holder:
         self._events: list[Event] = []
         self._losses: dict[str, tuple[int, AccountOutcome | None]] = {}
         self._dayless: set[str] = set()
-        self._too_late = 0
+        self._left_out: Counter[str] = Counter()
 
     def add(self, value: Mapping[str, Any]) -> None:
         """Take one."""
         self._note_loss(value)
-        event = event_of(value, self._now_ms)
-        if event is None:
+        if not _scores(value) or value["kind"] not in _KINDS:
+            return
+        if value["occurred_at"] >= self._now_ms - self._now_ms % DAY_MS:
+            self._left_out[DAY_NOT_OVER] += 1
             return
         if _came_too_late(value):
-            self._too_late += 1
+            self._left_out[TOO_LATE] += 1
             return
-        self._events.append(event)
+        self._events.append(_event_of(value))
         if len(self._events) > self._most:
             raise Fatal(
                 f"{self._where} holds more than {self._most:,} events, more than fit into memory here: export a part of "
@@ -112,7 +117,7 @@ class _Holder:
         """Return all of them."""
         events = self._events
         if not events:
-            raise Fatal(f"{self._where} holds no event of a production account: there is nothing to test on yet")
+            raise Fatal(f"{self._where} holds {self._nothing()}: there is nothing to test on yet")
         events.sort(key=lambda event: event.at_ms)
         content = xxh3_128()
         for event in events:
@@ -128,8 +133,17 @@ class _Holder:
             recorded=recorded,
             dayless=dayless,
             until_day=until,
-            left_out={TOO_LATE: self._too_late} if self._too_late else {},
+            left_out=dict(self._left_out),
         )
+
+    def _nothing(self) -> str:
+        """Return what there is in place of a history."""
+        late, today = self._left_out[TOO_LATE], self._left_out[DAY_NOT_OVER]
+        if not late and not today:
+            return "no event of a production account"
+        over = f"{counted(today, 'event', 'events')} of production accounts on days that are not over (UTC)"
+        old = f"{counted(late, 'event', 'events')} of production accounts that happened too long before they came"
+        return "only " + " and ".join(text for count, text in ((today, over), (late, old)) if count)
 
 
 def _scores(value: Mapping[str, Any]) -> bool:
@@ -142,12 +156,7 @@ def _came_too_late(value: Mapping[str, Any]) -> bool:
     return not value["historical"] and bool(value["occurred_at"] // DAY_MS < oldest_day(received))
 
 
-def event_of(value: Mapping[str, Any], now_ms: int) -> Event | None:
-    """Return a decoded usage event, None where it does not score or lies on a day that is not over."""
-    if not _scores(value) or value["kind"] not in _KINDS:
-        return None
-    if value["occurred_at"] >= now_ms - now_ms % DAY_MS:
-        return None
+def _event_of(value: Mapping[str, Any]) -> Event:
     # one text for each of the few names and sources, and the many repetitions of accounts and people
     account, user, name, source, actor = (
         sys.intern(value[each]) for each in ("account", "user", "name", "source", "actor")

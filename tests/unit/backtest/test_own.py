@@ -9,6 +9,7 @@ from schemas.measures import named
 from services.alerter.domain.closing import ForgottenAccount
 from services.backtest.driving import drive
 from services.backtest.histories.own import read_warehouse
+from services.shared.errors import Fatal
 from services.shared.units import DAY_MS
 from services.warehouse.memory.store import MemoryStore
 from tests.contract.warehouse.stored import T0, event
@@ -76,3 +77,36 @@ def test_what_is_kept_of_a_history_is_not_taken_for_one_in_which_an_event_says_s
 
     assert fingerprint() == fingerprint()
     assert fingerprint(**changes) != fingerprint()
+
+
+def test_events_of_today_are_left_out_and_told() -> None:
+    store = MemoryStore()
+    store.insert("events", [event(0, "before", occurred_at=NOW - DAY_MS), event(1, "today", occurred_at=NOW + 5)])
+
+    history = read_warehouse(store, (), NOW + 9)
+
+    assert ([each.event_id for each in history.read()], history.left_out) == (["before"], {"day_not_over": 1})
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ([], "no event of a production account:"),
+        ([{"environment": "staging"}], "no event of a production account:"),
+        ([{}, {}], "only 2 events of production accounts on days that are not over"),
+        (
+            [{}, {"occurred_at": T0 - 300 * DAY_MS}],
+            "not over (UTC) and 1 event of production accounts that happened too",
+        ),
+    ],
+    ids=["empty", "none of production", "all of today", "of today and too late"],
+)
+def test_a_history_of_nothing_says_what_there_is(changes: list[dict[str, Any]], told: str) -> None:
+    store = MemoryStore()
+    for offset, change in enumerate(changes):
+        store.insert("events", [event(offset, f"e{offset}", **{"occurred_at": NOW, "received_at": NOW, **change})])
+
+    with pytest.raises(Fatal, match="there is nothing to test on yet") as raised:
+        read_warehouse(store, (), NOW + 9)
+
+    assert told in str(raised.value)
