@@ -84,7 +84,7 @@ def check(
     from services.cli.plan.comparing import PlanComparison
 
     found = PlanComparison(_plan(plan))
-    _look(found.add, events, days, most, data)
+    found.one_in = _look(found.add, events, days, most, data)
     if json:
         tell_json(found.as_json())
     else:
@@ -101,7 +101,9 @@ def infer(
     from services.shared.plan_file import B2B_SAAS_PLAN_FILE, read_plan_file
 
     traffic = Traffic(read_plan_file(B2B_SAAS_PLAN_FILE))
-    _look(traffic.add, events, days, most, data)
+    one_in = _look(traffic.add, events, days, most, data)
+    if one_in > 1:
+        print(f"one event in {one_in:,} was looked at; --most takes more", file=sys.stderr)
     if not traffic.count:
         raise Fatal("there was no event to draft a plan from")
     tell(draft(traffic).removesuffix("\n"))
@@ -123,14 +125,14 @@ def schema() -> None:
 
 def _look(
     take: Callable[[Observed | NoCall], None], events: Path | None, days: int, most: int, data: Path | None
-) -> None:
-    """Hand over the events of a file, or of the last days of the log."""
+) -> int:
+    """Hand over the events of a file, or of the last days of the log, one in so many; return in how many."""
     if events is not None:
         from services.cli.plan.observed import calls_in
 
         for call in calls_in(events):
             take(call)
-        return
+        return 1
     import asyncio
 
     from services.cli.plan.logged import Sample, read_log
@@ -142,8 +144,6 @@ def _look(
         return await read_log(kafka, int(time.time() * 1000) - days * DAY_MS, take, most)
 
     sample = asyncio.run(read())
-    if sample.one_in > 1:
-        print(f"one event in {sample.one_in} was looked at; --most takes more", file=sys.stderr)
     if sample.without_details:
         print(
             counted(
@@ -153,6 +153,7 @@ def _look(
             ),
             file=sys.stderr,
         )
+    return sample.one_in
 
 
 def _plan(file: Path | None) -> TrackingPlan:

@@ -29,6 +29,8 @@ class PlanComparison:
         """Compare with a plan that was checked."""
         self._plan = plan
         self._traffic = TrafficPlan(plan)
+        self.one_in = 1
+        """One event in so many was looked at: what is counted is the sample."""
         self.count = 0
         self.broken = 0
         """Events that break the plan in any way."""
@@ -77,6 +79,7 @@ class PlanComparison:
         """Return all of it."""
         return {
             "events": self.count,
+            "one_in": self.one_in,
             "broken": self.broken,
             "unreadable": self.unreadable,
             "unreadable_lines": self.unreadable_lines[:MAX_LINES],
@@ -92,8 +95,10 @@ class PlanComparison:
         """Return it for people."""
         compared = counted(self.count, "event was compared", "events were compared")
         said = [f"{compared}; {counted(self.broken, 'breaks', 'break')} the plan"]
+        if self.one_in > 1:
+            said.append(f"a sample, one event in {self.one_in:,}: all counts are of the sample; --most takes more")
         if not self.count:
-            said = ["there was no event to compare"]
+            said[0] = "there was no event to compare"
         if self.unreadable:
             where = ", ".join(map(str, self.unreadable_lines[:MAX_LINES]))
             where += " ..." if len(self.unreadable_lines) > MAX_LINES else ""
@@ -106,7 +111,8 @@ class PlanComparison:
         if self.unknown:
             said.append(f"not in the plan: {_some(f'{name} ({count:,})' for name, count in self._unknown_first())}")
         if self.never_came:
-            said.append(f"in the plan and not seen: {_some(iter(self.never_came))}")
+            where = "in the sample" if self.one_in > 1 else "seen"
+            said.append(f"in the plan and not {where}: {_some(iter(self.never_came))}")
         return said
 
     def _often_first(self) -> list[tuple[Break, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,24 @@ def test_init_writes_a_plan_that_can_be_used_and_never_over_another(files: Path)
     assert isinstance(second.exception, Fatal)
     assert "there already" in str(second.exception)
     assert isinstance(run("init", "no/such/folder.yaml").exception, Fatal)
+
+
+def test_check_says_beside_its_counts_that_they_are_of_a_sample(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`tests/integration/cli/test_plan.py` takes such a sample of a log."""
+
+    def look(take: Callable[[Observed], None], *_: object) -> int:
+        take(Observed("TRACK", "Thing Done", "", {}, Beside()))
+        return 1_200
+
+    monkeypatch.setattr(plan, "_look", look)
+    told, as_json = run("check"), run("check", "--json")
+
+    assert told.stdout.splitlines()[1] == (
+        "a sample, one event in 1,200: all counts are of the sample; --most takes more"
+    )
+    assert "not in the plan: Thing Done (1)" in told.stdout
+    assert "in the plan and not in the sample: Report Exported" in told.stdout
+    assert json.loads(as_json.stdout)["one_in"] == 1_200
 
 
 def test_check_is_content_with_events_that_keep_the_plan(files: Path) -> None:
