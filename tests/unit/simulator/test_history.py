@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import islice
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -169,3 +170,14 @@ def test_strays_are_refused_or_of_nobody_and_both_come_within_the_first_seconds(
     assert early[-1].at_ms - UNTIL_MS < 10_000
     assert 0 < len(refused) - len(REFUSED) < len(early)
     assert {"missing_field", "wrong_type", "invalid_timestamp", "unknown_type", "timestamp_in_future"} <= set(refused)
+
+
+def test_four_customers_give_a_low_survey_answer_in_the_first_two_minutes_as_the_readme_says(
+    project_root: Path,
+) -> None:
+    sent = [call for at_ms, call in islice(live_traffic(7, UNTIL_MS, 8.0), 2_000) if at_ms <= UNTIL_MS + 121_000]
+    answers = [call for call in sent if call.get("event") == "NPS Submitted" and call["properties"]["score"] <= 6]
+    accounts = [call["context"]["groupId"] for call in answers]
+
+    assert (len(accounts), len(set(accounts))) == (4, 4)
+    assert "four of the sixty customers give a low survey answer" in (project_root / "README.md").read_text("utf-8")
