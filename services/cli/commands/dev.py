@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.local.given_key import KeyFileOption, key_of
+from services.cli.local.given_key import KeyFileOption, new_key_of
 from services.cli.local.stack_state import DEFAULT_DATA
 from services.shared.errors import Fatal
 
@@ -35,7 +35,7 @@ def dev(
     """
     Run the whole pipeline on this machine until Ctrl-C: Kafka, ingest, scorer, alerter, warehouse.
 
-    Ingest accepts the write key of --key-file; by default one is created at the first start.
+    Ingest accepts the write key of --key-file, of 22 characters or more; by default one is created at the first start.
 
     Processes that end are restarted. With KAFKA_BOOTSTRAP_SERVERS set, that cluster is used and no broker is started.
     """
@@ -44,7 +44,7 @@ def dev(
     interrupt_on_signals()
     started = time.monotonic()
     try:
-        with Stack(data, port, key_of(key_file), say=lambda text: print(f"  {text} ...", file=sys.stderr)) as stack:
+        with Stack(data, port, new_key_of(key_file), say=lambda text: print(f"  {text} ...", file=sys.stderr)) as stack:
             stop = stop_on_signals()
             tell_absence(stack)
             print(f"Tidemark is ready after {time.monotonic() - started:.1f} s; Ctrl-C stops it.")

@@ -15,6 +15,24 @@ KeyFileOption = Annotated[
     Path | None,
     typer.Option("--key-file", help="File with a write key and nothing else; - reads standard input.", allow_dash=True),
 ]
+SHORTEST = 22
+"""Characters of 128 random bits in base64, the densest way in which people write keys."""
+
+
+def new_key_of(file: Path | None) -> str | None:
+    """
+    Return the write key of a file, as `key_of`, that is to be accepted from now on.
+
+    Raises:
+        Fatal: there is no such file, it does not hold one key, or the key can be guessed.
+    """
+    key = key_of(file)
+    if key is not None and len(key) < SHORTEST:
+        raise Fatal(
+            f"a write key of {len(key)} characters can be guessed: one needs 128 random bits, at least {SHORTEST}"
+            " characters; make one with python3 -c 'import secrets; print(secrets.token_urlsafe(24))'"
+        )
+    return key
 
 
 def key_of(file: Path | None) -> str | None:

@@ -19,6 +19,7 @@ from tests.support.commands import command_line, run_command
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+KEY = "e2e-a-key-of-22-characters"
 
 
 class Dev:
@@ -28,7 +29,7 @@ class Dev:
         self.data = data
         self.output = data.parent / "dev.out"
         key = data.parent / "dev.key"
-        key.write_text("e2e\n")
+        key.write_text(f"{KEY}\n")
         self.process = subprocess.Popen(
             command_line("dev", "--port", str(free_port(4)), "--data", str(data), "--key-file", str(key)),
             stdout=self.output.open("w"),
@@ -71,7 +72,7 @@ def test_status_tells_that_all_is_ready_and_where(dev: Dev) -> None:
     assert status["ready"] is True
     assert {"ingest", "scorer", "alerter", "warehouse"} == status["addresses"].keys()
     assert all(psutil.pid_exists(process["pid"]) for process in status["processes"].values())
-    assert status["write_key"] == "e2e"
+    assert status["write_key"] == KEY
     page, _, token = status["live"].partition("#token=")
     with httpx.stream("GET", f"{page}/events", headers={"Authorization": f"Bearer {token}"}) as stream:
         assert stream.status_code == 200
@@ -100,7 +101,7 @@ def test_an_event_is_accepted_with_the_write_key(dev: Dev) -> None:
     """As the README shows it."""
     answer = httpx.post(
         dev.status()["addresses"]["ingest"] + "/v1/track",
-        auth=("e2e", ""),
+        auth=(KEY, ""),
         json={"userId": "ada", "event": "Report Shared", "context": {"groupId": "acme"}},
     )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import secrets
 from pathlib import Path
 
 import pytest
 
 from services.cli.commands.tail import in_words, source_of
-from services.cli.local.given_key import key_of
+from services.cli.local.given_key import key_of, new_key_of
 from services.ingest.domain.arrivals import Arrival
 from services.shared.credentials import digest, id_of
 from services.shared.errors import Fatal
@@ -53,6 +54,17 @@ def test_a_key_is_read_from_a_file_or_from_standard_input(tmp_path: Path, monkey
     monkeypatch.setattr("sys.stdin", io.StringIO("other\n"))
 
     assert (key_of(file), key_of(Path("-")), key_of(None)) == ("wk", "other", None)
+
+
+def test_a_new_key_that_can_be_guessed_is_refused(tmp_path: Path) -> None:
+    file, made = tmp_path / "key", secrets.token_urlsafe(16)
+    file.write_text("short\n")
+
+    with pytest.raises(Fatal, match=r"5 characters can be guessed.*token_urlsafe"):
+        new_key_of(file)
+
+    file.write_text(made)
+    assert (new_key_of(file), new_key_of(None)) == (made, None)
 
 
 @pytest.mark.parametrize("text", ["", "\n", "two keys", "x" * 257])
