@@ -98,7 +98,11 @@ class Mapping:
             "event": event,
             "timestamp": stamp,
             "context": {"groupId": account},
-            "properties": {name: value for name, value in row.items() if name not in mapped and value is not None},
+            "properties": {
+                name: value
+                for name, value in row.items()
+                if name not in mapped and value is not None and not (table and not value.strip())
+            },
             "userId": user,
         }
         return TimedCall(at_ms, call)

@@ -384,3 +384,15 @@ def test_a_file_that_is_no_text_is_called_what_it_is(tmp_path: Path, content: by
 
     with pytest.raises(BadFile, match=rf"events\.csv: {said}"):
         survey(file, COMMITS, "backfill", NOW_MS)
+
+
+def test_an_empty_cell_of_a_table_is_no_property_and_changes_no_id(tmp_path: Path) -> None:
+    """It would be sent as the text "", which breaks a plan that wants a number there if anything."""
+    row = {"account": "a", "user": "u", "timestamp": "2025-01-01", "plan": "", "seats": " ", "note": "x", "short": None}
+
+    at_ms, call = Mapping().call(row, "file-", 7, table=True)
+    line = Mapping().call(row, "file-", 7)
+
+    assert call["properties"] == {"note": "x"}
+    assert line.call["properties"] == {"plan": "", "seats": " ", "note": "x"}
+    assert (at_ms, call["messageId"]) == (line.at_ms, line.call["messageId"]) == (1_735_689_600_000, "file-7")
