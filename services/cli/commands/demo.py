@@ -32,6 +32,8 @@ DATA = Path(".data/demo")
 EVENTS_A_SECOND = 8.0
 TELL_EVERY_S = 5.0
 """Where there is no terminal for a progress bar."""
+QUIET_S = 10.0
+"""Without a signal of the past for so long, it is over: its last day is closed within seconds of the first live events."""
 
 
 def register(app: typer.Typer) -> None:
@@ -174,10 +176,17 @@ async def _show(running: Running, console: Console) -> None:
     from services.cli.signal_stream import SignalStream
 
     screen, people = Screen(console), People(running.warehouse, running.query_token)
+    later = asyncio.get_running_loop().call_later
     async with SignalStream(running.kafka, console.print) as stream:
         screen.past([await people.in_signal(signal, new=False) for signal in await stream.past()])
-        async for signal in stream.news():
-            screen.show(await people.in_signal(signal))
+        quiet = later(QUIET_S, screen.live)
+        try:
+            async for signal in stream.news():
+                quiet.cancel()
+                screen.show(await people.in_signal(signal))
+                quiet = later(QUIET_S, screen.live)
+        finally:
+            quiet.cancel()
 
 
 async def _traffic(stack: Stack, seed: int) -> None:

@@ -15,10 +15,15 @@ SHOWN_IN_FULL = 3
 
 
 class Screen:
-    """Prints signals in the order that they come: those from before the start first."""
+    """
+    Prints signals in the order that they come: those of the past first, then `live`, then those of now.
+
+    The past goes on for a moment: with the first events of today the day before is closed, and signals come of that.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._live = False
 
     def past(self, signals: list[dict[str, Any]]) -> None:
         """Print a summary of the open signals, and the latest in full."""
@@ -31,10 +36,20 @@ class Screen:
                 f"{counted(len(signals), 'signal is', 'signals are')} open: {listed}. The latest:\n", style="bold"
             )
             for signal in signals[-SHOWN_IN_FULL:]:
-                self.show(signal)
-        self._console.print("Now live: signals are shown as they fire.\n", style="bold")
+                self._print(signal)
+
+    def live(self) -> None:
+        """Say, once, that the past is over."""
+        if not self._live:
+            self._live = True
+            self._console.print("Now live: signals are shown as they fire.\n", style="bold")
 
     def show(self, signal: dict[str, Any]) -> None:
-        """Print one signal in full."""
+        """Print a new signal in full; the first that is not of the past is live."""
+        if not signal["historical"]:
+            self.live()
+        self._print(signal)
+
+    def _print(self, signal: dict[str, Any]) -> None:
         self._console.print(in_words(signal), soft_wrap=True)
         self._console.print()
