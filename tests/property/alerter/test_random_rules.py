@@ -19,6 +19,7 @@ from services.alerter.domain.rules import (
     EvidenceItem,
     Inhibition,
     Rule,
+    RuleProblems,
     RuleSet,
     Severity,
     Text,
@@ -81,7 +82,7 @@ def rules(draw: st.DrawFn) -> RuleSet:
         )
     try:
         return rule_set(found)
-    except ValueError:  # a ring
+    except RuleProblems:  # a ring
         assume(False)
         raise
 
