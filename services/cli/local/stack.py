@@ -145,7 +145,7 @@ class Stack:
         known = embedded and self._topics_known(kafka)
         if known:
             self._start_services()
-        asyncio.run(self._prepare(kafka))
+        asyncio.run(self._prepare(kafka, embedded=embedded))
         if not known:
             self._start_services()
         write_state(self.state)
@@ -170,9 +170,13 @@ class Stack:
         file = self.data / "kafka.topics"
         return file.exists() and file.read_text() == _fingerprint(kafka)
 
-    async def _prepare(self, kafka: KafkaSettings) -> None:
+    async def _prepare(self, kafka: KafkaSettings, *, embedded: bool) -> None:
+        def tell(cause: str) -> None:
+            if not embedded:  # our own is starting, and nothing listens yet
+                self._say(f"waiting for Kafka: {cause}")
+
         # Watched, so that a broker that cannot start is told at once and not as one that does not answer.
-        waiting = asyncio.create_task(wait_for_broker(kafka, within_s=_READY_WITHIN_S))
+        waiting = asyncio.create_task(wait_for_broker(kafka, _READY_WITHIN_S, tell))
         while not waiting.done():
             self._watch()
             await asyncio.wait([waiting], timeout=0.2)

@@ -16,6 +16,7 @@ from services.cli.local.paced import quick_ends
 from services.cli.local.stack import Stack
 from services.cli.local.supervision import Program, Supervisor, command, socket_path, still_runs, write_configuration
 from services.shared.errors import Fatal
+from services.shared.kafka.embedded.free_ports import free_port
 from tests.support.waiting import wait_until
 
 
@@ -59,6 +60,23 @@ def test_nobody_else_on_the_machine_looks_into_the_data_folder(tmp_path: Path) -
             pass
 
     assert S_IMODE(data.stat().st_mode) == 0o700
+
+
+def test_what_is_missing_of_a_cluster_of_ones_own_is_said_at_once_and_not_after_minutes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", address)
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        raise Fatal("it was said")
+
+    with pytest.raises(Fatal, match="it was said"), Stack(tmp_path, free_port(4), say=say):
+        pass
+
+    assert said == [f"waiting for Kafka: nothing listens at {address}: start the broker, or correct the port"]
 
 
 def test_a_long_folder_gets_its_socket_elsewhere(tmp_path: Path) -> None:
