@@ -55,19 +55,31 @@ def dev(
             print(f"  {'kafka':10} {stack.state.kafka}")
             print(f"  {'write key':10} {stack.state.write_key}")
             print(f"  {'data':10} {stack.data}", flush=True)
-            told: set[str] = set()
-            while not stop.wait(1):
-                failed = stack.failed()
-                if failed:
-                    raise Fatal(failed)
-                for name, log in stack.given_up().items():
-                    if name not in told:
-                        told.add(name)
-                        print(f"{name} has ended and is not started again; see {log}", file=sys.stderr, flush=True)
+            tell_until(stop, stack)
             print("stopping ...", file=sys.stderr)
     except KeyboardInterrupt:
         print("stopped before it was ready", file=sys.stderr)
         raise typer.Exit(1) from None
+
+
+def tell_until(stop: threading.Event, stack: Stack) -> None:
+    """
+    Say until `stop` what ends, and whether it is started again.
+
+    Raises:
+        Fatal: nothing can be started again.
+    """
+    told: set[str] = set()
+    while not stop.wait(1):
+        failed = stack.failed()
+        if failed:
+            raise Fatal(failed)
+        for name, how in stack.started_again().items():
+            print(f"{name} ended{f' ({how})' if how else ''}, started again", file=sys.stderr, flush=True)
+        for name, log in stack.given_up().items():
+            if name not in told:
+                told.add(name)
+                print(f"{name} has ended and is not started again; see {log}", file=sys.stderr, flush=True)
 
 
 def tell_absence(stack: Stack) -> None:

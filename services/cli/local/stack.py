@@ -59,6 +59,7 @@ class Stack:
         self._lock: IO[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self.supervisor = supervision.Supervisor(supervision.socket_path(self.data))
+        self._pids: dict[str, int] = {}
         self.state: StackState
 
     def __enter__(self) -> Self:
@@ -104,6 +105,18 @@ class Stack:
             for process in self.supervisor.processes()
             if process["statename"] == "FATAL"
             or (process["statename"] == "EXITED" and process["exitstatus"] in supervision.NOT_AGAIN)
+        }
+
+    def started_again(self) -> dict[str, str]:
+        """Return the programs that were started again since this was last asked, each with how it had ended; empty if unknown."""
+        if not self.supervisor.answers():
+            return {}
+        now = {process["name"]: int(process["pid"]) for process in self.supervisor.processes() if process["pid"]}
+        before, self._pids = self._pids, self._pids | now
+        return {
+            name: supervision.how_it_ended(self.data, name, pid)
+            for name, pid in now.items()
+            if before.get(name, pid) != pid
         }
 
     def not_ready(self) -> dict[str, str]:

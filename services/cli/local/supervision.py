@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -74,6 +75,17 @@ def still_runs(data: Path) -> bool:
         return str(_configuration(data)).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except (OSError, ValueError):
         return False
+
+
+def how_it_ended(data: Path, name: str, pid: int) -> str:
+    """Return how the run of a program before that of `pid` ended, as supervisord's log tells it; empty where it does not."""
+    try:
+        text = (data / "supervisor" / "supervisord.log").read_text(errors="replace")
+    except OSError:
+        return ""
+    before, _, _ = text.rpartition(f"spawned: '{name}' with pid {pid}\n")
+    found = re.findall(rf"exited: {re.escape(name)} \((?:terminated by )?([^;]+);", before)
+    return str(found[-1]) if found else ""
 
 
 def _configuration(data: Path) -> Path:

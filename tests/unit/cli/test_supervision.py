@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from stat import S_IMODE
 
 import pytest
 from supervisor.options import ServerOptions
 
+from services.cli.commands.dev import tell_until
 from services.cli.local.paced import quick_ends
 from services.cli.local.stack import Stack
 from services.cli.local.supervision import Program, Supervisor, command, socket_path, still_runs, write_configuration
@@ -139,6 +143,38 @@ def test_what_refuses_to_run_is_not_started_again_and_what_fails_is_after_a_paus
 
         assert time.monotonic() - began >= 1 + 2 + 3
         assert (starts("refused"), _state(supervisor, "refused")) == (1, "EXITED")
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def test_dev_says_what_ended_and_was_started_again_and_how_it_had_ended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configuration = write_configuration(tmp_path, [Program("scorer", ["/bin/sleep", "600"], 1)])
+    stack = Stack(tmp_path)
+    stack._process = process = subprocess.Popen(command(configuration), stdout=subprocess.DEVNULL)
+    said = ""
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            nonlocal said
+            [told] = stack.supervisor.processes()
+            if told["pid"] == first:
+                with suppress(ProcessLookupError):  # it has just ended
+                    os.kill(first, signal.SIGKILL)
+            said += capsys.readouterr().err
+            return bool(said) or super().wait(0.05)
+
+    try:
+        wait_until(stack.supervisor.answers)
+        stack.supervisor.start("scorer")
+        [told] = stack.supervisor.processes()
+        first = told["pid"]
+        assert stack.started_again() == {}
+        tell_until(Stop(), stack)
+
+        assert said == "scorer ended (SIGKILL), started again\n"
     finally:
         process.terminate()
         process.wait(20)
