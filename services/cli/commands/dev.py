@@ -93,9 +93,10 @@ def tell_absence(stack: Stack) -> None:
 
 
 def interrupt_on_signals() -> None:
-    """Let SIGTERM and SIGHUP cut short what is under way, as Ctrl-C does."""
+    """Let the first SIGINT, SIGTERM or SIGHUP cut short what is under way; the next do not cut short the end that it begins."""
 
     def interrupt(_signal: int, _frame: object) -> None:
+        stop_on_signals()
         raise KeyboardInterrupt
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
