@@ -11,6 +11,8 @@ from services.shared.process import early_stop
 _RUNS_A_SERVICE = len(sys.argv) > 1 and sys.argv[1] in PORTS | APART
 if _RUNS_A_SERVICE:
     early_stop.end_at_once()  # the imports below, and those of the service, take a second or more
+else:
+    early_stop.end_as_interrupted()
 
 import errno
 import logging
@@ -97,6 +99,7 @@ def main() -> None:
     try:
         use_registry(load(RegistrySettings))
         use_formats(load(FormatSettings))
+        early_stop.interruptible()
         try:
             app()
         finally:

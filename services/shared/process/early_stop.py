@@ -26,6 +26,18 @@ def end_at_once() -> None:
         signal.signal(number, _end)
 
 
+def end_as_interrupted() -> None:
+    """Let Ctrl-C end this process at once with the status of a shell's, until `interruptible` gives it its usual effect back."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it was started to take no notice of it
+        signal.signal(signal.SIGINT, _interrupted)
+
+
+def interruptible() -> None:
+    """Let Ctrl-C raise KeyboardInterrupt from now on: what is imported can end in order."""
+    if signal.getsignal(signal.SIGINT) is _interrupted:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def wanted() -> list[signal.Signals]:
     """Return the signals that ask this process to stop: not SIGHUP where it was started with nohup."""
     under_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
@@ -36,6 +48,10 @@ def end_undisturbed() -> None:
     """Ignore them from now on: the end has begun, and its status says why."""
     for number in STOPS:
         signal.signal(number, signal.SIG_IGN)
+
+
+def _interrupted(_signal: int, _frame: FrameType | None) -> None:
+    os._exit(128 + signal.SIGINT)
 
 
 def _end(_signal: int, _frame: FrameType | None) -> None:

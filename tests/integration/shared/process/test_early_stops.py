@@ -24,26 +24,27 @@ import os, runpy, signal, sys
 
 class Finder:
     def find_spec(self, name, path=None, target=None):
-        if name == "uvloop":
-            os.kill(os.getpid(), signal.SIGTERM)
+        if name == os.environ.get("AT", "uvloop"):
+            os.kill(os.getpid(), signal.Signals[os.environ.get("WITH", "SIGTERM")])
 
 sys.meta_path.insert(0, Finder())
 sys.argv = sys.argv[1:]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
-"""Runs a module that gets SIGTERM when it imports what every service needs."""
+"""Runs a module that gets SIGTERM, or the signal WITH, when it imports what every service needs, or the module AT."""
 
 
 class Stopping:
     """A service that finds no Kafka where it looks for it, and so never gets further than to wait."""
 
-    def __init__(self, arguments: list[str], folder: Path) -> None:
+    def __init__(self, arguments: list[str], folder: Path, **more: str) -> None:
         settings = {
             "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
             "TIDEMARK_DATA_DIR": str(folder),
             "TIDEMARK_HTTP_PORT": "0",
             "TIDEMARK_CONSOLE_API": "http://127.0.0.1:1",
             **{f"TIDEMARK_{name.upper()}_URL": "http://127.0.0.1:1" for name in PORTS},  # one may run on this machine
+            **more,
         }
         self._log = folder / "log"
         with self._log.open("wb") as out:
@@ -82,6 +83,15 @@ def test_so_does_one_that_the_tool_starts(tmp_path: Path) -> None:
 
 def test_other_commands_of_the_tool_do_not_say_that_they_have_done_their_work(tmp_path: Path) -> None:
     assert Stopping(["-c", SIGNALLED_IN_AN_IMPORT, "services.cli", "status"], tmp_path).status() != 0
+
+
+@pytest.mark.parametrize("module", ["typer", "services.cli.commands.doctor", "services.cli.local.stack"])
+def test_ctrl_c_while_the_tool_is_being_loaded_ends_it_as_one_later_does_and_without_a_traceback(
+    module: str, tmp_path: Path
+) -> None:
+    command = ["-c", SIGNALLED_IN_AN_IMPORT, "services.cli", "dev", "--data", str(tmp_path)]
+
+    assert Stopping(command, tmp_path, AT=module, WITH="SIGINT").status() == 130
 
 
 def test_nor_does_a_check_of_the_configuration_that_was_cut_short(tmp_path: Path) -> None:
