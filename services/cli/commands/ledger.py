@@ -82,7 +82,8 @@ def _print(found: Ledger) -> None:
     table.add_row("", "")
     table.add_row("apart: repeats dropped", f"{found.everywhere('duplicates'):,}")
     table.add_row("of the accepted: forwarded to an account", f"{found.without_account('forwarded'):,}")
-    table.add_row("apart: rejected by ingest", f"{found.rejected:,}")
+    table.add_row("apart: rejected by ingest, different events", f"{found.rejected:,}")
+    table.add_row("apart: how often these were rejected", f"{found.rejected + found.rejected_repeats:,}")
     console.print(table)
     each = Table("partition", "position", "end", "ids", "applied", "repeats", "in flight", box=None)
     for part in found.parts:
