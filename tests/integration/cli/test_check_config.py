@@ -63,3 +63,22 @@ def test_a_good_configuration_is_told_to_be_good(service: str, tmp_path: Path) -
 
     assert done.returncode == 0, done.stderr
     assert "the configuration is good" in done.stdout
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_variable_that_is_no_setting_is_named_in_a_warning_and_is_no_error(service: str, tmp_path: Path) -> None:
+    keys = tmp_path / "write-keys.yaml"
+    keys.write_text(entry("k", "web"))
+
+    done = run_tool(
+        service,
+        "--check-config",
+        KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1",
+        TIDEMARK_WRITE_KEYS_FILE=str(keys),
+        TIDEMARK_DATA_DIR=str(tmp_path),
+        TIDEMARK_SCORER_ACOUNTS="5",
+    )
+
+    assert done.returncode == 0, done.stderr
+    meant = "TIDEMARK_SCORER_ACOUNTS is no setting, so it changes nothing: write TIDEMARK_SCORER_ACCOUNTS"
+    assert f"{service}: warning: {meant}\n" in done.stderr

@@ -333,10 +333,13 @@ def test_a_variable_that_is_nearly_a_setting_is_a_finding_with_what_was_likely_m
         "TIDEMARK_WHATEVER_ELSE",
         "KAFKA_HOME",
         "TIDEMARK_SLOT",
+        "TIDEMARK_SOAK",
+        "TIDEMARK_SCORER_URL",
     ):
         monkeypatch.setenv(name, "1")
 
     assert [(found.good, found.detail) for found in configurations.misspelt()] == [
         (False, "KAFKA_BOOTSTRAP_SERVER is no setting, so it changes nothing: write KAFKA_BOOTSTRAP_SERVERS"),
         (False, "TIDEMARK_RULES_OVERIDES is no setting, so it changes nothing: write TIDEMARK_RULES_OVERRIDES"),
+        (True, "TIDEMARK_WHATEVER_ELSE is no setting, so it changes nothing"),
     ]
