@@ -70,10 +70,16 @@ def tell_until(stop: threading.Event, stack: Stack) -> None:
         Fatal: nothing can be started again.
     """
     told: set[str] = set()
+    full = False
     while not stop.wait(1):
         failed = stack.failed()
         if failed:
             raise Fatal(failed)
+        was_full, full = full, stack.disk_full()
+        if full and not was_full:
+            print(
+                f"the disk of {stack.data} is full: make room; what ends is started again", file=sys.stderr, flush=True
+            )
         for name, how in stack.started_again().items():
             print(f"{name} ended{f' ({how})' if how else ''}, started again", file=sys.stderr, flush=True)
         for name, log in stack.given_up().items():

@@ -12,6 +12,7 @@ import httpx
 
 from services.cli.local.stack_state import StackState
 from services.cli.local.supervision import Supervisor
+from services.shared.kafka.embedded.free_ports import is_free
 from services.shared.ports import PORTS
 
 NO_ANSWER = "it does not answer"
@@ -47,6 +48,12 @@ def readiness_of_all(state: StackState, supervisor: Supervisor) -> dict[str, str
         return dict.fromkeys(state.addresses, NO_SUPERVISOR)
     processes = {process["name"]: process for process in supervisor.processes()}
     reasons = _at_once(state.addresses.values(), [processes[name]["pid"] for name in state.addresses])
+    if any(reasons) and state.embedded and is_free(int(state.kafka.rpartition(":")[2])):
+        # They say that nothing listens there, and to start it: whose it is they cannot know.
+        why = (
+            f"the broker of `tidemark dev` does not run; it is started again, and {state.data}/logs/kafka.log says why"
+        )
+        reasons = [reason and (why if state.kafka in reason else reason) for reason in reasons]
     return {
         name: f"{reason} ({processes[name]['statename'].lower()})"
         for name, reason in zip(state.addresses, reasons, strict=True)

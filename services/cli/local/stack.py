@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -44,6 +45,8 @@ OFFSETS = {name: port - PORTS["ingest"] for name, port in PORTS.items()}
 _EMBEDDED_PARTITIONS = 4
 _READY_WITHIN_S = 180.0
 _STOP_WITHIN_S = 90.0
+_NO_ROOM = 4 * 1024**2
+"""Of bytes: a broker that has ended for want of room leaves a little."""
 
 Say = Callable[[str], None]
 
@@ -93,8 +96,12 @@ class Stack:
     def failed(self) -> str | None:
         """Return what ended that cannot be started again, in words; None while all is well."""
         if self._process is None or self._process.poll() is not None:
-            return f"the supervisor has ended; see {self.data}/supervisor/supervisord.log"
+            return f"the supervisor has ended; see supervisord.log and supervisord.err in {self.data}/supervisor"
         return None
+
+    def disk_full(self) -> bool:
+        """Return whether the disk of the data folder has no room left that would be worth a start."""
+        return shutil.disk_usage(self.data).free < _NO_ROOM
 
     def given_up(self) -> dict[str, str]:
         """Return the programs that are not started again, each with the path of its log."""
@@ -142,13 +149,16 @@ class Stack:
         programs = self._programs(kafka, embedded=embedded)
         configuration = supervision.write_configuration(self.data, programs)
         supervision.socket_path(self.data).unlink(missing_ok=True)
-        self._process = subprocess.Popen(
-            supervision.command(configuration),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            preexec_fn=_as_supervisor,  # noqa: PLW1509  forked from the main thread, before there are others
-            env={**os.environ, "TIDEMARK_STOP_WITH_PARENT": "1"},
-        )
+        # What it says there itself are tracebacks of a log that cannot be written.
+        with (self.data / "supervisor" / "supervisord.err").open("wb") as errors:
+            self._process = subprocess.Popen(
+                supervision.command(configuration),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                preexec_fn=_as_supervisor,  # noqa: PLW1509  forked from the main thread, before there are others
+                env={**os.environ, "TIDEMARK_STOP_WITH_PARENT": "1"},
+            )
         self._until("the supervisor", self.supervisor.answers, 60)
         if embedded:
             self._say("starting Apache Kafka")

@@ -1,13 +1,18 @@
-"""What `tidemark dev` does about signals."""
+"""What `tidemark dev` does about signals, and what it says of a full disk."""
 
 from __future__ import annotations
 
+import shutil
 import signal
+import threading
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from services.cli.commands.dev import interrupt_on_signals
+from services.cli.commands.dev import interrupt_on_signals, tell_until
+from services.cli.local.stack import Stack
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -30,3 +35,20 @@ def test_who_asks_twice_before_all_is_ready_does_not_cut_short_the_end_of_what_r
 
     for number in STOPS:
         signal.raise_signal(number)
+
+
+def test_a_full_disk_is_said_in_one_line_each_time_that_it_gets_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    room = [2**30, 0, 0, 2**30, 0]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=room.pop(0)))
+    monkeypatch.setattr(Stack, "failed", lambda _: None)
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            return not room
+
+    tell_until(Stop(), Stack(tmp_path))
+
+    line = f"the disk of {tmp_path} is full: make room; what ends is started again\n"
+    assert capsys.readouterr().err == line * 2

@@ -83,6 +83,24 @@ def test_what_is_missing_of_a_cluster_of_ones_own_is_said_at_once_and_not_after_
     assert said == [f"waiting for Kafka: nothing listens at {address}: start the broker, or correct the port"]
 
 
+def test_a_supervisor_that_cannot_write_its_log_does_not_fill_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As on a full disk: its logger prints a traceback for each line."""
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{free_port()}")
+    (tmp_path / "supervisor").mkdir()
+    (tmp_path / "supervisor" / "supervisord.log").symlink_to("/dev/full")
+
+    def say(_text: str) -> None:
+        raise Fatal("it runs")
+
+    with pytest.raises(Fatal, match="it runs"), Stack(tmp_path, free_port(4), say=say):
+        pass
+
+    assert capfd.readouterr().err == ""
+    assert "No space left on device" in (tmp_path / "supervisor" / "supervisord.err").read_text()
+
+
 def test_a_long_folder_gets_its_socket_elsewhere(tmp_path: Path) -> None:
     """A unix socket's path has at most 108 bytes."""
     data = tmp_path / ("x" * 100)

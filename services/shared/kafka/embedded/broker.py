@@ -144,7 +144,8 @@ class EmbeddedBroker:
         started = time.monotonic()
         while not _answers(self.port):
             if not self.running:
-                raise Fatal(f"the embedded broker ended at start{hint()}; the end of {self.log}:\n{self._last_words()}")
+                said = self._last_words()
+                raise Fatal(f"the embedded broker ended at start{hint(said)}; the end of {self.log}:\n{said}")
             if time.monotonic() - started > _START_WITHIN_S:
                 self.kill()
                 raise Fatal(f"the embedded broker did not answer within {_START_WITHIN_S:.0f} s; see {self.log}")

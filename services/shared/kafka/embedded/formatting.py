@@ -62,7 +62,8 @@ def _run_the_tool(jars: Sequence[Path], config: Path, log: Path, cluster: str) -
         capture_output=True, text=True, timeout=_WITHIN_S, check=False,
     )  # fmt: skip
     if done.returncode:
-        raise Fatal(f"the broker's folder {log} could not be prepared{hint()}: {(done.stdout + done.stderr).strip()}")
+        said = (done.stdout + done.stderr).strip()
+        raise Fatal(f"the broker's folder {log} could not be prepared{hint(said)}: {said}")
 
 
 def _keep(written: Path, kept: Path) -> None:

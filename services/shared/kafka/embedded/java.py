@@ -7,6 +7,7 @@ time to start. Java itself checks that it belongs to these jars and to this Java
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Sequence
@@ -44,8 +45,14 @@ def archive_file() -> Path:
     return cache_folder() / "kafka.aot"
 
 
-def hint() -> str:
-    """Return what to try where a broker does not start: nobody looks whether what is kept for it is whole."""
+def hint(said: str) -> str:
+    """
+    Return what to try where a broker does not start and `said` so: nobody looks whether what is kept for it is whole.
+
+    Where the disk is full that is the cause.
+    """
+    if os.strerror(errno.ENOSPC) in said:
+        return " (the disk is full: make room)"
     kept = [archive_file(), *cache_folder().glob("bootstrap-*.checkpoint")]
     names = " and ".join(str(file) for file in kept if file.exists())
     return f" (if it goes on, delete {names} and run `make setup`)" if names else ""
