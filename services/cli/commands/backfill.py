@@ -298,6 +298,12 @@ def _display(*, shown: bool) -> AbstractContextManager[Bar]:
     )
 
 
+_ENTERED = {
+    "driven": "(driven: they moved the clock through the past)",
+    "late": "(late: the log had events already, whose clock goes on)",
+}
+
+
 def _tell(outcome: Outcome, events: EventFile, *, json: bool) -> None:
     tally = outcome.tally
     if json:
@@ -327,7 +333,7 @@ def _tell(outcome: Outcome, events: EventFile, *, json: bool) -> None:
     print(
         f"{events.name}: {counted(tally.accepted, 'event')} accepted, {tally.rejected:,} rejected, "
         f"{counted(tally.unattributed, 'waits', 'wait')} for an account; "
-        f"{counted(outcome.resumed_at + outcome.found_in_log, 'row')} had been sent before ({outcome.mode.value})"
+        f"{counted(outcome.resumed_at + outcome.found_in_log, 'row')} had been sent before {_ENTERED[outcome.mode]}"
     )
     tell_lines(_refusals(tally))
     if outcome.too_late:

@@ -13,7 +13,7 @@ from schemas.topics import USAGE_EVENTS, USAGE_UNATTRIBUTED
 from services.cli.local.stack_state import DataOption, JsonOption, cluster
 from services.cli.terminal import tell_json, tell_lines
 from services.shared.errors import Fatal
-from services.shared.units import DAY_MS, HOUR_MS, written_time
+from services.shared.units import DAY_MS, HOUR_MS, day_of, written_time
 
 if TYPE_CHECKING:
     from services.scorer.lane_facts import LaneFacts
@@ -121,7 +121,8 @@ async def accept_absence(kafka: KafkaSettings) -> str:
     said = f"time since the last run: {_span(max(behind.values()))}"
     long = [number for number, away_ms in behind.items() if away_ms > WEEK_MS - MARGIN_MS]
     if not long:
-        return f"{said}; its days are closed one by one"
+        ended = any(day_of(lanes[number].log_time) < day_of(now_ms) for number in behind)
+        return f"{said}; its days are closed one by one" if ended else said
     await order(kafka, "ACCEPT", long)
     return f"{said}; accepted (`tidemark clock accept`), its days are closed now"
 

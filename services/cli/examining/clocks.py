@@ -21,7 +21,7 @@ _RECORDS = 500
 """Of each partition that are looked at, from its end."""
 _WITHIN_MS = 15 * MINUTE_MS
 _APART_S = 60.0
-_UNNAMED = "a process without a name (format level 1)"
+_UNNAMED = "the ingest that took the latest events (records of format level 1 do not name it)"
 
 
 class Taken(NamedTuple):

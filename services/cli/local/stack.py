@@ -232,7 +232,10 @@ class Stack:
     def _check_ports(self) -> None:
         for name, offset in OFFSETS.items():
             if not is_free(self.port + offset):
-                raise Fatal(f"port {self.port + offset}, for {name}, is in use: choose another first port with --port")
+                raise Fatal(
+                    f"port {self.port + offset}, for {name}, is in use: choose another first port with --port"
+                    ' (`make dev ARGS="--port 9000"`)'
+                )
 
     def _state(self, kafka: KafkaSettings, *, embedded: bool) -> StackState:
         file = Path(os.environ.get("TIDEMARK_WRITE_KEYS_FILE") or self.data / "write-keys.yaml")

@@ -28,7 +28,7 @@ from services.shared.kafka.clients import producer
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
-from services.shared.units import DAY_MS
+from services.shared.units import DAY_MS, day_of
 from tests.support.scorer import UsageLane, at, event
 from tests.support.served import stub
 
@@ -211,6 +211,19 @@ async def test_quarantined_accounts_are_listed_with_their_reason_and_released_by
     assert (value["command"], value["account"]) == ("RELEASE", "acme")
 
 
+async def test_a_pause_in_which_no_day_has_ended_closes_none(
+    kafka_settings: KafkaSettings, out: AIOKafkaProducer
+) -> None:
+    now = time.time_ns() // 1_000_000
+    await commit(kafka_settings, out, 0, UsageLane(start=now - 125_000), 1)
+
+    said = await accept_absence(kafka_settings)
+
+    ended = day_of(now - 125_000) < day_of(time.time_ns() // 1_000_000)
+    assert said.startswith("time since the last run: 2 min ")
+    assert ("days are closed" in said) == ended
+
+
 def test_doctor_says_which_service_and_broker_are_apart(metrics_server: str) -> None:
     with pytest.raises(OSError, match="scorer and broker kafka-1:9092 are 76 s apart"):
         running.apart({"scorer": metrics_server})
@@ -249,5 +262,7 @@ async def test_the_doctor_names_an_ingest_whose_clock_is_wrong_though_it_asks_an
 def test_of_events_that_name_no_process_one_that_was_received_after_its_append_tells() -> None:
     slow, right, ahead = (clocks.Taken("", 1_000_000 + late, 1_000_000) for late in (-900_000, -5, 120_000))
 
-    assert list(clocks.apart([slow, right]).values()) == [0.0]
+    assert clocks.apart([slow, right]) == {
+        "the ingest that took the latest events (records of format level 1 do not name it)": 0.0
+    }
     assert list(clocks.apart([slow, ahead, right]).values()) == [120.0]

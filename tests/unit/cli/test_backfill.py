@@ -40,6 +40,22 @@ def test_rows_that_were_too_old_to_be_counted_are_told(capsys: pytest.CaptureFix
     assert json.loads(told)["too_late"] == 7
 
 
+@pytest.mark.parametrize(
+    ("mode", "meaning"),
+    [
+        (Mode.LATE, "the log had events already, whose clock goes on"),
+        (Mode.DRIVEN, "they moved the clock through the past"),
+    ],
+)
+def test_how_the_events_entered_the_log_is_said_with_what_it_means(
+    capsys: pytest.CaptureFixture[str], mode: Mode, meaning: str
+) -> None:
+    events = EventFile(Path("past.csv"), Mapping(), "0" * 64, 10, 0, 0, 1)
+    backfill._tell(Outcome(mode, 10, 0, 0, Tally(10)), events, json=False)
+
+    assert f"0 rows had been sent before ({mode.value}: {meaning})" in capsys.readouterr().out
+
+
 def test_a_run_that_is_stopped_says_what_it_had_sent_and_who_has_the_clock() -> None:
     """Else nobody is told: the next run says only what ingest answers to it."""
     tally = Tally(20, 3, 12, [f"made-{number}: wrong_type: properties" for number in range(12)])

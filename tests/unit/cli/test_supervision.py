@@ -60,7 +60,7 @@ def test_nobody_else_on_the_machine_looks_into_the_data_folder(tmp_path: Path) -
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(Fatal, match="in use"), Stack(data, taken.getsockname()[1]):
+        with pytest.raises(Fatal, match=r"in use: .*ARGS=\"--port 9000\""), Stack(data, taken.getsockname()[1]):
             pass
 
     assert S_IMODE(data.stat().st_mode) == 0o700
