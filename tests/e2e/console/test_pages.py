@@ -94,6 +94,16 @@ async def test_that_an_account_is_away_is_legible_beside_a_long_name(browser: Br
         assert mark["x"] + mark["width"] <= cell["x"] + cell["width"]
 
 
+async def test_events_by_hour_begin_at_the_newest_on_a_narrow_screen(address: str, browser: Browser) -> None:
+    async with opened(browser, viewport={"width": 390, "height": 844}, java_script_enabled=False) as (page, _):
+        await page.goto(f"{address}/ingest")
+        box = await page.locator(".scroll:has(> svg.wide)").bounding_box()
+        chart = await page.locator("svg.wide").bounding_box()
+        assert box is not None and chart is not None
+        assert chart["width"] > box["width"]
+        assert chart["x"] + chart["width"] <= box["x"] + box["width"] + 1
+
+
 async def test_the_whole_head_of_a_column_sorts_by_it(address: str, browser: Browser) -> None:
     async with opened(browser) as (page, said):
         await page.goto(f"{address}/portfolio")
