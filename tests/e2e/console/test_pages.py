@@ -104,6 +104,25 @@ async def test_events_by_hour_begin_at_the_newest_on_a_narrow_screen(address: st
         assert chart["x"] + chart["width"] <= box["x"] + box["width"] + 1
 
 
+@pytest.mark.parametrize("language", ["en", "pt", "it"])
+async def test_what_can_be_chosen_is_legible_on_a_narrow_screen(address: str, browser: Browser, language: str) -> None:
+    async with opened(browser, viewport={"width": 390, "height": 844}, locale=language) as (page, _):
+        await page.goto(f"{address}/portfolio")
+        selects = page.locator(".filters select")
+        room = await selects.evaluate_all("all => all.map(each => each.getBoundingClientRect().width)")
+        # As wide as what is chosen makes it by itself.
+        needed = await selects.evaluate_all(
+            """all => all.map((each) => {
+                const alone = each.cloneNode();
+                alone.append(each.selectedOptions[0].cloneNode(true));
+                document.querySelector("main").append(alone);
+                return alone.getBoundingClientRect().width;
+            })"""
+        )
+        assert [each for each in zip(room, needed, strict=True) if each[0] < each[1] - 1] == []
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 async def test_the_whole_head_of_a_column_sorts_by_it(address: str, browser: Browser) -> None:
     async with opened(browser) as (page, said):
         await page.goto(f"{address}/portfolio")
