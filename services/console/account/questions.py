@@ -51,6 +51,21 @@ def rest(past: Past) -> Rest:
     return Rest(verdict, until, None if holidays is None else int(holidays), calendar, fleet)
 
 
+def silent_since(past: Past, people: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the last day on which anyone was active, once the account is silent for longer than it may be; else None."""
+    day = past.latest
+    if day is None:
+        return None
+    silent, limit = day.value("silent_days"), day.value("silence_limit_days")
+    since: str | None = day.told["dates"].get("last_activity")
+    if since is None or silent is None or limit is None or silent <= limit:
+        return None
+    is_over = any(
+        each["last_active"] > since for each in people
+    )  # events are told before the snapshot that counts them
+    return None if is_over else since
+
+
 STATES = ("left", "quiet", "joined", "active")
 """How people stand, those first who tell most."""
 

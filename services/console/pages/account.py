@@ -125,6 +125,7 @@ async def page(visit: Visit, account: str, *, status: int = 200, refused: Mappin
         tenth=told.account["risk_tenth"],
         people=questions.by_state(told.people["people"]),
         people_total=told.people["total"],
+        silent_since=questions.silent_since(told.past, told.people["people"]),
         records=told.records,
         panels=Panels(PanelContext(visit, account, told.past, told.signals, told.people["people"], told.records)),
         forms=forms(visit, refused, latest),

@@ -281,6 +281,30 @@ async def test_regular_people_who_stopped_are_not_answered_with_nobody() -> None
     assert "3 regular people had missed seven working days or more" in answer
 
 
+@pytest.mark.parametrize(
+    ("silent", "active_again", "answer"),
+    [
+        (11.0, False, "Everyone: nobody has been active since Nov 20, 2025."),
+        (9.0, False, "1 person left or is quiet."),
+        (11.0, True, "1 person left or is quiet."),
+    ],
+)
+async def test_an_account_that_is_silent_beyond_its_own_limit_has_lost_everyone(
+    silent: float, active_again: bool, answer: str
+) -> None:
+    own = MemoryStore()
+    own.insert("events", [active("acme", n, ago) for n, ago in enumerate((20, 11, 11, 1 if active_again else 11))])
+    measures = numbered({"silent_days": silent, "silence_limit_days": 9.0})
+    dates = {"first_activity": 20_012, "last_activity": T0 // DAY_MS - 11}
+    own.insert("account_health", [health(1, "acme", measures=measures, dates=dates)])
+    async with client_of(app_over(own)) as client:
+        page = (await client.get("/accounts/acme")).text
+
+    card = page[page.index('id="left"') : page.index('id="risky"')]
+    assert f"<b>{answer}</b>" in card
+    assert card.count("last active") == (3 if answer.startswith("Everyone") else 0)
+
+
 async def test_the_reason_of_a_loss_and_the_end_of_an_absence_have_to_be_chosen(store: MemoryStore) -> None:
     settings = ConsoleSettings.model_validate({"ingest": "http://127.0.0.1:9", "write_key": "k"})
     async with client_of(app_over(store, settings)) as client:
