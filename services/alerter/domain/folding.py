@@ -96,7 +96,8 @@ def _judge(
         return None
     phrases = Phrases(snapshot, measures, _titles(rules, _other_risks(states, rule.id)), rule.conditions)
     stronger = rules.get(inhibitor) if inhibitor else None
-    return emit(rule, move, snapshot, measures, phrases=phrases, rules_version=rules.version, inhibitor=stronger)
+    by_title = stronger.text_at(Severity(states[stronger.id].severity)).title if stronger else None
+    return emit(rule, move, snapshot, measures, phrases=phrases, rules_version=rules.version, by_title=by_title)
 
 
 def _other_risks(states: AccountState, rule: str) -> list[str]:

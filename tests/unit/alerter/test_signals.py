@@ -126,6 +126,17 @@ def test_silence_takes_the_place_of_the_declines_that_came_before_it() -> None:
     assert replaced["action"] == ""
 
 
+def test_a_signal_that_was_replaced_names_the_other_by_the_title_that_it_has_now() -> None:
+    fall = {"level_1w": 0.1, "level_2w": 0.4, "level_4w": 0.6, "chance_low_2w": 0.00001}
+
+    signals = play([SLOW] * 5 + [fall] * 4)
+
+    stronger = next(s for s in signals if s["rule"] == "usage_decline_fast")
+    replaced = next(s for s in signals if s["resolved_reason"] == "inhibited")
+    assert (stronger["severity"], stronger["title"]) == ("WARNING", "Use has fallen far")
+    assert replaced["summary"] == "Closed because another signal now says more: Use has fallen far."
+
+
 def test_after_a_silence_its_echo_in_the_longer_windows_is_no_second_signal() -> None:
     back = {"active_days_7": 5, "level_1w": 1.0, "level_2w": 0.6}
     echo = [{**back, "level_4w": 0.3 + 0.05 * n} for n in range(26)]

@@ -28,11 +28,11 @@ def emit(
     *,
     phrases: Phrases,
     rules_version: str,
-    inhibitor: Rule | None = None,
+    by_title: str | None = None,
 ) -> Signal:
-    """Make the signal of one transition; `inhibitor` is the rule that took its place, where one did."""
+    """Make the signal of one transition; `by_title` is that of the open signal that took its place, where one did."""
     text = rule.text_at(move.severity)
-    summary = _summary(rule, text, move, snapshot["at"], phrases, inhibitor)
+    summary = _summary(rule, text, move, snapshot["at"], phrases, by_title)
     evidence = [
         {"name": item.measure, "value": value, "usual": rounded(measures.get(item.usual)) if item.usual else None}
         for item in rule.evidence
@@ -90,9 +90,9 @@ def signal(
     }
 
 
-def _summary(rule: Rule, text: Text, move: EpisodeTransition, at: int, phrases: Phrases, inhibitor: Rule | None) -> str:
+def _summary(rule: Rule, text: Text, move: EpisodeTransition, at: int, phrases: Phrases, by_title: str | None) -> str:
     if move.reason is Reason.INHIBITED:
-        return replaced_summary(fill(inhibitor.text.title, phrases) if inhibitor else "a stronger one")
+        return replaced_summary(fill(by_title, phrases) if by_title else "a stronger one")
     if move.reason is Reason.EXPIRED:
         return expired_summary(at - move.started_at) if rule.enabled else WITHDRAWN_SUMMARY
     return fill(rule.recovered if move.reason is Reason.RECOVERED else text.summary, phrases)
