@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page
 
+from services.console.settings import ConsoleSettings
 from services.shared.http.server import serving
 from services.warehouse.domain.rows import Row
 from services.warehouse.http.feed import Feed
@@ -121,6 +122,33 @@ async def test_what_can_be_chosen_is_legible_on_a_narrow_screen(address: str, br
         )
         assert [each for each in zip(room, needed, strict=True) if each[0] < each[1] - 1] == []
         assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+async def test_what_is_wrong_with_a_record_is_in_sight_without_script(
+    store: MemoryStore, browser: Browser, width: int
+) -> None:
+    settings = ConsoleSettings.model_validate({"ingest": "http://127.0.0.1:9", "write_key": "k"})
+    size = {"width": width, "height": 800}
+    async with (
+        serving(app_over(store, settings), "127.0.0.1", 0) as port,
+        opened(browser, viewport=size, java_script_enabled=False) as (page, _),
+    ):
+        await page.goto(f"http://127.0.0.1:{port}/accounts/acme")
+        form = page.locator("details.record", has_text="Loss")
+        await form.locator("summary").click()
+        await form.locator("[name=date]").fill("2999-01-01")
+        await form.locator("[name=reason]").select_option("price")
+        await form.locator("[name=author]").fill("Ann")
+        await form.get_by_role("button").click()
+        await page.wait_for_load_state()
+
+        problem = page.get_by_role("alert")
+        assert await problem.inner_text() == "Day of the loss: this is more than a year ahead."
+        box = await problem.bounding_box()
+        assert box is not None
+        assert box["y"] >= 0
+        assert box["y"] + box["height"] <= 800
 
 
 async def test_the_whole_head_of_a_column_sorts_by_it(address: str, browser: Browser) -> None:
