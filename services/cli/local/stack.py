@@ -96,7 +96,7 @@ class Stack:
     def failed(self) -> str | None:
         """Return what ended that cannot be started again, in words; None while all is well."""
         if self._process is None or self._process.poll() is not None:
-            return f"the supervisor has ended; see supervisord.log and supervisord.err in {self.data}/supervisor"
+            return f"the supervisor has ended; see {self.data}/supervisor/supervisord.log"
         return None
 
     def disk_full(self) -> bool:
@@ -149,16 +149,15 @@ class Stack:
         programs = self._programs(kafka, embedded=embedded)
         configuration = supervision.write_configuration(self.data, programs)
         supervision.socket_path(self.data).unlink(missing_ok=True)
-        # What it says there itself are tracebacks of a log that cannot be written.
-        with (self.data / "supervisor" / "supervisord.err").open("wb") as errors:
-            self._process = subprocess.Popen(
-                supervision.command(configuration),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-                preexec_fn=_as_supervisor,  # noqa: PLW1509  forked from the main thread, before there are others
-                env={**os.environ, "TIDEMARK_STOP_WITH_PARENT": "1"},
-            )
+        self._process = subprocess.Popen(
+            supervision.command(configuration),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            # Tracebacks of a log that cannot be written. It ends where these cannot be written either: no file takes them.
+            stderr=subprocess.DEVNULL,
+            preexec_fn=_as_supervisor,  # noqa: PLW1509  forked from the main thread, before there are others
+            env={**os.environ, "TIDEMARK_STOP_WITH_PARENT": "1"},
+        )
         self._until("the supervisor", self.supervisor.answers, 60)
         if embedded:
             self._say("starting Apache Kafka")
