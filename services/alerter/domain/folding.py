@@ -94,9 +94,9 @@ def _judge(
     states[rule.id] = state
     if move is None:
         return None
-    phrases = Phrases(snapshot, measures, _titles(rules, _other_risks(states, rule.id)), rule.conditions)
+    phrases = Phrases(snapshot, measures, _titles(rules, states, _other_risks(states, rule.id)), rule.conditions)
     stronger = rules.get(inhibitor) if inhibitor else None
-    by_title = stronger.text_at(Severity(states[stronger.id].severity)).title if stronger else None
+    by_title = _title(stronger, states) if stronger else None
     return emit(rule, move, snapshot, measures, phrases=phrases, rules_version=rules.version, by_title=by_title)
 
 
@@ -108,7 +108,12 @@ def _is_open_risk(state: RuleState) -> bool:
     return state.open and state.category == Category.RISK and state.severity > Severity.INFO
 
 
-def _titles(rules: RuleSet, names: list[str]) -> str:
-    """Return the titles of these rules, those without placeholders as they are, as part of a sentence."""
-    found = [rule.text.title for name in names if (rule := rules.get(name)) is not None]
+def _titles(rules: RuleSet, states: AccountState, names: list[str]) -> str:
+    """Return the titles of these open signals, those without placeholders as they are, as part of a sentence."""
+    found = [_title(rule, states) for name in names if (rule := rules.get(name)) is not None]
     return ", ".join(title[:1].lower() + title[1:] for title in found if "{" not in title)
+
+
+def _title(rule: Rule, states: AccountState) -> str:
+    """Return the title by which lists show the open signal of a rule: that of its severity."""
+    return rule.text_at(Severity(states[rule.id].severity)).title

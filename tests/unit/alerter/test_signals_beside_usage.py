@@ -71,7 +71,7 @@ def test_something_critical_that_is_open_puts_a_renewal_at_risk_however_good_hea
 
     mine = [s for s in signals if s["rule"] == "renewal_at_risk"]
     assert told(mine) == [(22, "renewal_at_risk", "FIRING", "CRITICAL")]
-    assert "Open risks: nobody is active any more" in mine[0]["summary"]
+    assert "Open risks: nobody has been active for weeks." in mine[0]["summary"]  # the title that it has when critical
 
 
 def test_a_term_of_a_month_has_its_renewal_near_for_a_week() -> None:
