@@ -6,25 +6,18 @@ Not set, ids are those of schemas/lock.json and nothing is connected to.
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field
 
 from services.shared.errors import Fatal
-from services.shared.http.addresses import host_of
+from services.shared.http.addresses import SecretAddress
 from services.shared.settings import Settings
 
 
 class RegistrySettings(Settings):
     """Where the schema registry is, if there is one."""
 
-    url: SecretStr | None = Field(None, validation_alias="SCHEMA_REGISTRY_URL")
+    url: SecretAddress | None = Field(None, validation_alias="SCHEMA_REGISTRY_URL")
     """http(s)://user:password@host:port of a schema registry; without it the ids of schemas/lock.json are used."""
-
-    @field_validator("url")
-    @classmethod
-    def _an_address(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not host_of(value.get_secret_value()):
-            raise ValueError("give http://user:password@host:port, or https for TLS")
-        return value
 
 
 def use_registry(settings: RegistrySettings) -> None:

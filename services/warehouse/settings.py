@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, field_validator
 
-from services.shared.http.addresses import host_of
+from services.shared.http.addresses import SecretAddress
 from services.shared.settings import Settings
 
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?")
@@ -16,7 +16,7 @@ _ORIGIN = re.compile(r"https?://([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[0-9]{
 class WarehouseSettings(Settings):
     """Where ClickHouse is, and how batches are cut."""
 
-    clickhouse_url: SecretStr | None = Field(None, validation_alias="CLICKHOUSE_URL")
+    clickhouse_url: SecretAddress | None = Field(None, validation_alias="CLICKHOUSE_URL")
     """http(s)://user:password@host:port. If not set, the embedded engine, with its files in the data folder."""
     clickhouse_database: str = Field(
         "tidemark", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$", validation_alias="CLICKHOUSE_DATABASE"
@@ -51,13 +51,6 @@ class WarehouseSettings(Settings):
                 raise ValueError(
                     f"{each[:100]!r} must be an origin as browsers send it: https://app.example.com, in lower case, without a path"
                 )
-        return value
-
-    @field_validator("clickhouse_url")
-    @classmethod
-    def _an_address(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not host_of(value.get_secret_value()):
-            raise ValueError("give http://user:password@host:port, or https for TLS")
         return value
 
 

@@ -60,10 +60,8 @@ def silent_since(past: Past, people: Sequence[Mapping[str, Any]]) -> str | None:
     since: str | None = day.told["dates"].get("last_activity")
     if since is None or silent is None or limit is None or silent <= limit:
         return None
-    is_over = any(
-        each["last_active"] > since for each in people
-    )  # events are told before the snapshot that counts them
-    return None if is_over else since
+    # Events are told before the snapshot that counts them.
+    return None if any(each["last_active"] > since for each in people) else since
 
 
 STATES = ("left", "quiet", "joined", "active")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, SecretStr
 
 
 def host_of(address: str) -> str | None:
@@ -12,3 +15,13 @@ def host_of(address: str) -> str | None:
         return parts.hostname if parts.scheme in ("http", "https") and parts.port != 0 else None
     except ValueError:  # a bracket that is not closed, or a port that is none
         return None
+
+
+def _require_host(value: SecretStr) -> SecretStr:
+    if not host_of(value.get_secret_value()):
+        raise ValueError("give http://user:password@host:port, or https for TLS")
+    return value
+
+
+SecretAddress = Annotated[SecretStr, AfterValidator(_require_host)]
+"""An address of http or https, which may hold a password and so is not shown."""

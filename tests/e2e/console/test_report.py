@@ -9,7 +9,7 @@ from playwright.async_api import Browser
 from services.console.report.rendering import page as rendered
 from services.console.report.week import read
 from services.shared.wording import LANGUAGES
-from tests.unit.console.test_report import api_over, reader, two_weeks
+from tests.unit.console.report.weeks import api_over, reader, two_weeks
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 

@@ -57,21 +57,30 @@ async def counted_once(kafka: KafkaSettings, rows: int) -> None:
     await until(over, 30, lambda: str(found[0].problems))
 
 
+async def amid(
+    group: asyncio.TaskGroup, history: EventFile, ingest: str, kafka: KafkaSettings
+) -> asyncio.Task[Outcome | TidemarkError]:
+    """Start a run, and return it once it is amid its file."""
+    reached = asyncio.Event()
+
+    def report(state: BackfillState) -> None:
+        if state.rows >= 36:
+            reached.set()
+
+    first = group.create_task(ended(run(history, ingest, kafka, report=report)))
+    await reached.wait()
+    return first
+
+
 @pytest.mark.usefixtures("scorer")
 async def test_a_second_run_of_a_file_takes_it_over_and_no_row_counts_twice(
     tmp_path: Path, ingest: str, kafka_settings: KafkaSettings
 ) -> None:
     """As when the terminal of the first one is lost, and it lives on."""
     history = rows_of(tmp_path / "history.csv", "a")
-    amid = asyncio.Event()
-
-    def report(state: BackfillState) -> None:
-        if state.rows >= 36:
-            amid.set()
 
     async with asyncio.TaskGroup() as group:
-        first = group.create_task(ended(run(history, ingest, kafka_settings, report=report)))
-        await amid.wait()
+        first = await amid(group, history, ingest, kafka_settings)
         second = group.create_task(run(history, ingest, kafka_settings))
 
     assert isinstance(first.result(), TakenOver)
@@ -84,15 +93,9 @@ async def test_a_run_that_lives_on_ends_once_its_drive_is_given_up(
     tmp_path: Path, ingest: str, kafka_settings: KafkaSettings
 ) -> None:
     history = rows_of(tmp_path / "history.csv", "a")
-    amid = asyncio.Event()
-
-    def report(state: BackfillState) -> None:
-        if state.rows >= 36:
-            amid.set()
 
     async with asyncio.TaskGroup() as group:
-        first = group.create_task(ended(run(history, ingest, kafka_settings, report=report)))
-        await amid.wait()
+        first = await amid(group, history, ingest, kafka_settings)
         await abandon(kafka_settings, read_lanes, NOW_MS)
 
     assert isinstance(first.result(), TakenOver)

@@ -18,6 +18,17 @@ WRONG = {
 }
 
 
+def good(folder: Path) -> dict[str, str]:
+    """Return variables that are right, with no broker in reach: a configuration is looked at, not tried."""
+    keys = folder / "write-keys.yaml"
+    keys.write_text(entry("k", "web"))
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "TIDEMARK_WRITE_KEYS_FILE": str(keys),
+        "TIDEMARK_DATA_DIR": str(folder),
+    }
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_all_errors_are_listed_at_once(service: str) -> None:
     """Each by the name of its variable."""
@@ -49,17 +60,7 @@ def test_files_are_looked_at_although_settings_are_wrong(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_good_configuration_is_told_to_be_good(service: str, tmp_path: Path) -> None:
-    """With no broker in reach: it is looked at, not tried."""
-    keys = tmp_path / "write-keys.yaml"
-    keys.write_text(entry("k", "web"))
-
-    done = run_tool(
-        service,
-        "--check-config",
-        KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1",
-        TIDEMARK_WRITE_KEYS_FILE=str(keys),
-        TIDEMARK_DATA_DIR=str(tmp_path),
-    )
+    done = run_tool(service, "--check-config", **good(tmp_path))
 
     assert done.returncode == 0, done.stderr
     assert "the configuration is good" in done.stdout
@@ -67,17 +68,7 @@ def test_a_good_configuration_is_told_to_be_good(service: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_variable_that_is_no_setting_is_named_in_a_warning_and_is_no_error(service: str, tmp_path: Path) -> None:
-    keys = tmp_path / "write-keys.yaml"
-    keys.write_text(entry("k", "web"))
-
-    done = run_tool(
-        service,
-        "--check-config",
-        KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1",
-        TIDEMARK_WRITE_KEYS_FILE=str(keys),
-        TIDEMARK_DATA_DIR=str(tmp_path),
-        TIDEMARK_SCORER_ACOUNTS="5",
-    )
+    done = run_tool(service, "--check-config", **good(tmp_path), TIDEMARK_SCORER_ACOUNTS="5")
 
     assert done.returncode == 0, done.stderr
     meant = "TIDEMARK_SCORER_ACOUNTS is no setting, so it changes nothing: write TIDEMARK_SCORER_ACCOUNTS"
