@@ -13,9 +13,9 @@ _LONGEST_PAUSE_S = 0.05
 
 async def until(
     condition: Callable[[], Any], within_s: float = 60.0, otherwise: Callable[[], str] | None = None
-) -> None:
+) -> Any:
     """
-    Return once a condition, or what it gives to await, is true.
+    Return what a condition gives, or what that gives to await, once it is true.
 
     It is asked at once, then ever more seldom: what comes after a turn of the loop is seen then, and what takes another
     process seconds is not asked a thousand times.
@@ -28,8 +28,8 @@ async def until(
         async with asyncio.timeout(within_s):
             while True:
                 found = condition()
-                if await found if isawaitable(found) else found:
-                    return
+                if found := await found if isawaitable(found) else found:
+                    return found
                 await asyncio.sleep(pause)
                 pause = min(_LONGEST_PAUSE_S, pause + 0.001)
     except TimeoutError:

@@ -17,7 +17,9 @@ import psutil
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError, KafkaTimeoutError, NotEnoughReplicasError
+from aiokafka.protocol.metadata import MetadataRequest
 
 from schemas.topics import INSTALLATION, TOPICS
 from services.shared.engine.kafka import changelog
@@ -25,6 +27,7 @@ from services.shared.engine.settings import EngineSettings
 from services.shared.errors import Retryable
 from services.shared.kafka import installation, reading, replication, topics
 from services.shared.kafka.clients import admin, consumer, producer
+from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.kafka.settings import KafkaSettings
 from tests.support.counting.in_process import working
 from tests.support.counting.trial import CHANGELOG, DEAD, OUT, SOURCE
@@ -49,7 +52,7 @@ async def kafka(cluster: EmbeddedCluster) -> KafkaSettings:
     cluster.start()
     kafka = KafkaSettings(bootstrap_servers=cluster.bootstrap, replication=3)
     await topics.create(kafka, [TOPICS["fleet"]])
-    await until(lambda: in_sync(kafka, {1, 2, 3}))
+    await until(lambda: in_sync(cluster, {1, 2, 3}))
     return kafka
 
 
@@ -62,15 +65,31 @@ async def writer(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaProducer]:
     await writer.stop()
 
 
-async def in_sync(kafka: KafkaSettings, nodes: set[int]) -> bool:
-    """Whether these nodes, and no others, are in sync for `fleet`, one of them leading; an election may not answer."""
+async def in_sync(cluster: EmbeddedCluster, nodes: set[int], topic: str = "fleet") -> EmbeddedBroker | None:
+    """
+    Return who leads the topic, if each of these nodes says that they, and no others, are in sync.
+
+    Each is asked: one that was frozen or has just started tells what was true before, until it has caught up.
+    """
+    said = [await led_and_in_sync(cluster.brokers[node - 1], topic) for node in nodes]
+    (leader, isr) = said[0]
+    return cluster.brokers[leader - 1] if said == [(leader, isr)] * len(nodes) and isr == nodes >= {leader} else None
+
+
+async def led_and_in_sync(broker: EmbeddedBroker, topic: str) -> tuple[int, set[int]]:
+    """Return who leads the topic and who is in sync, as this broker tells it; nobody, if it does not answer in time."""
+    connection = None
     try:
-        async with asyncio.timeout(3), admin(kafka) as client:  # the one that is asked may be frozen
-            (described,) = await client.describe_topics(["fleet"])
-    except (KafkaError, TimeoutError):
-        return False
-    (partition,) = described["partitions"]
-    return set(partition["isr"]) == nodes and partition["leader"] in nodes
+        async with asyncio.timeout(3):
+            connection = await create_conn("127.0.0.1", broker.node.port)
+            answer = await connection.send(MetadataRequest([topic], allow_auto_topic_creation=False))
+    except (KafkaError, OSError, TimeoutError):
+        return -1, set()
+    finally:
+        if connection is not None:
+            connection.close()
+    partitions = answer.to_object()["topics"][0]["partitions"]
+    return (partitions[0]["leader"], set(partitions[0]["isr"])) if partitions else (-1, set())
 
 
 async def read_all(kafka: KafkaSettings, at_least: int) -> list[bytes]:
@@ -88,24 +107,22 @@ async def test_what_two_brokers_have_survives_the_leader(
 ) -> None:
     """And with one down, acknowledged by all in sync can still be had."""
     before = (await writer.send_and_wait("fleet", b"three have it", key=b"k")).offset
-    async with admin(kafka) as client:
-        (described,) = await client.describe_topics(["fleet"])
-    leader = cluster.brokers[described["partitions"][0]["leader"] - 1]
+    leader = await until(lambda: in_sync(cluster, {1, 2, 3}))
 
     await asyncio.to_thread(leader.kill)
-    await until(lambda: in_sync(kafka, {1, 2, 3} - {leader.node.id}))
+    await until(lambda: in_sync(cluster, {1, 2, 3} - {leader.node.id}))
     await asyncio.wait_for(writer.send_and_wait("fleet", b"two have it", key=b"k"), 30)
 
     assert (await read_all(kafka, before + 2))[before:] == [b"three have it", b"two have it"]
     await asyncio.to_thread(leader.start)
-    await until(lambda: in_sync(kafka, {1, 2, 3}))
+    await until(lambda: in_sync(cluster, {1, 2, 3}))
 
 
 async def test_what_lacks_a_copy_is_told_while_a_broker_is_down(cluster: EmbeddedCluster, kafka: KafkaSettings) -> None:
     assert await replication.lacking(kafka) is None
 
     await asyncio.to_thread(cluster.brokers[2].kill)
-    await until(lambda: in_sync(kafka, {1, 2}))
+    await until(lambda: in_sync(cluster, {1, 2}))
 
     told = "2 of 2 partitions lack a copy, on broker 3; start what is down, and wait until it has caught up"
 
@@ -115,7 +132,7 @@ async def test_what_lacks_a_copy_is_told_while_a_broker_is_down(cluster: Embedde
     await until(tells)  # `installation` is the other one
     assert await replication.summary(kafka) == "as many as the records say"
     await asyncio.to_thread(cluster.start)
-    await until(lambda: in_sync(kafka, {1, 2, 3}))
+    await until(lambda: in_sync(cluster, {1, 2, 3}))
 
 
 async def test_with_two_of_three_down_nothing_is_acknowledged(
@@ -123,14 +140,14 @@ async def test_with_two_of_three_down_nothing_is_acknowledged(
 ) -> None:
     """One copy is not enough; and when they are back it goes on."""
     await asyncio.to_thread(cluster.brokers[0].kill)
-    await until(lambda: in_sync(kafka, {2, 3}))
+    await until(lambda: in_sync(cluster, {2, 3}))
     await asyncio.to_thread(cluster.brokers[1].kill)
 
     with pytest.raises((TimeoutError, NotEnoughReplicasError)):
         await asyncio.wait_for(writer.send_and_wait("fleet", b"one has it", key=b"k"), 5)
 
     await asyncio.to_thread(cluster.start)
-    await until(lambda: in_sync(kafka, {1, 2, 3}))
+    await until(lambda: in_sync(cluster, {1, 2, 3}))
     async with asyncio.timeout(30):
         await writer.send_and_wait("fleet", b"again", key=b"k")
 
@@ -165,7 +182,7 @@ async def test_a_worker_that_starts_without_the_leaders_of_two_lanes_opens_the_o
     monkeypatch.setattr(changelog, "_ANSWER_WITHIN_S", 1.0)
     await make_topics_of_a_worker(kafka, on_the_third={SOURCE: 0, CHANGELOG: 1})
     await asyncio.to_thread(cluster.brokers[2].kill)
-    await until(lambda: in_sync(kafka, {1, 2}))
+    await until(lambda: in_sync(cluster, {1, 2}))
     async with working(kafka, tmp_path, EngineSettings(openings=1)) as worker:
         await until(lambda: list(worker.open_lanes(SOURCE)) == [2])
         await until(lambda: f"nobody says where {SOURCE}/0" in str(worker.not_ready()))
@@ -182,7 +199,7 @@ async def test_who_reads_a_topic_without_a_leader_is_told_so(cluster: EmbeddedCl
         )
         await client.create_topics([alone])
     await asyncio.to_thread(cluster.brokers[2].kill)
-    await until(lambda: in_sync(kafka, {1, 2}))
+    await until(lambda: in_sync(cluster, {1, 2}))
     try:
         with pytest.raises(Retryable, match="no broker tells where usage-rejected begins and ends"):
             await asyncio.wait_for(reading.ends(kafka, "usage-rejected"), 60)
@@ -197,22 +214,19 @@ async def test_a_frozen_broker_is_replaced_and_comes_back(
     """It still has its connections; nobody waits for it."""
     frozen = cluster.brokers[2]
     frozen.pause()
-    await until(lambda: in_sync(kafka, {1, 2}))
+    await until(lambda: in_sync(cluster, {1, 2}))
     await asyncio.wait_for(writer.send_and_wait("fleet", b"without it", key=b"k"), 30)
 
     frozen.resume()
 
-    await until(lambda: in_sync(kafka, {1, 2, 3}))
+    await until(lambda: in_sync(cluster, {1, 2, 3}))
 
 
 async def test_the_recorded_partitions_are_not_waited_for_without_end(
     cluster: EmbeddedCluster, kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A broker that leads the record and says nothing: who asks is told so, and gets the number once another one leads."""
-    monkeypatch.setattr(installation, "_READ_WITHIN_S", 1.0)
-    async with admin(kafka) as client:
-        (described,) = await client.describe_topics([INSTALLATION])
-    leader = cluster.brokers[described["partitions"][0]["leader"] - 1]
+    leader = await until(lambda: in_sync(cluster, {1, 2, 3}, INSTALLATION))
 
     async def told() -> bool:
         try:
@@ -222,8 +236,10 @@ async def test_the_recorded_partitions_are_not_waited_for_without_end(
 
     leader.pause()
     try:
-        with pytest.raises(KafkaTimeoutError, match="installation could not be read within 3 s"):
-            await asyncio.wait_for(installation.recorded(kafka), 30)
+        with monkeypatch.context() as hasty:  # another one leads after about four
+            hasty.setattr(installation, "_READ_WITHIN_S", 0.5)
+            with pytest.raises(KafkaTimeoutError, match=r"installation could not be read within 1\.5 s"):
+                await asyncio.wait_for(installation.recorded(kafka), 30)
         await until(told)
     finally:
         leader.resume()
