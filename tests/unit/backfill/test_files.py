@@ -13,6 +13,8 @@ from services.backfill.files import in_time_order, survey
 from services.backfill.mapping import Mapping, TimedCall
 from services.backfill.rows import BadFile
 from services.backfill.times import TimeFormat
+from services.shared.tracking_plan.state_values import PlannedAbsence, planned_absence
+from services.shared.units import DAY_MS
 
 NOW_MS = 1_800_000_000_000
 COMMITS = Mapping(account="acct", user="user", time="ts", time_format=TimeFormat.SECONDS, event_name="Commit")
@@ -176,6 +178,16 @@ def test_a_file_that_seems_to_lie_in_the_future_is_refused_with_the_likely_reaso
 
     with pytest.raises(BadFile, match="in the future"):
         survey(path, COMMITS, "s", NOW_MS)
+
+
+def test_the_documented_file_of_absences_is_taken_and_plans_one(project_root: Path, tmp_path: Path) -> None:
+    page = (project_root / "docs/backfill.md").read_text("utf-8")
+    path = tmp_path / "absences.csv"
+    path.write_text(page.split("```csv\n", 1)[1].split("```", 1)[0], "utf-8")
+
+    (call,) = survey(path, Mapping(event_name="Planned Absence"), "s", NOW_MS).events()
+
+    assert isinstance(planned_absence(call.call["properties"], has_user=True, today=NOW_MS // DAY_MS), PlannedAbsence)
 
 
 def test_single_rows_of_the_future_are_named_and_can_be_left_out(tmp_path: Path) -> None:
