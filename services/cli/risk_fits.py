@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.cli.output_files import write_whole
-from services.shared.errors import Fatal, TidemarkError
+from services.shared.errors import Fatal, TidemarkError, WrongArgument
 
 if TYPE_CHECKING:
     from services.backtest.driving import Driven
@@ -65,12 +65,14 @@ class RiskFitRequest:
         """
         if not self.fit:
             if self.target is not None or self.write is not None:
-                raise Fatal("--target and --write belong to --fit: give it too")
+                raise WrongArgument("--target and --write belong to --fit: give it too")
             return None
         if histories > 1:
-            raise Fatal("--fit takes one history: give either a file, or one --generated, or neither for your own")
+            raise WrongArgument(
+                "--fit takes one history: give either a file, or one --generated, or neither for your own"
+            )
         if self.target is Target.LOSS and not listed:
-            raise Fatal(
+            raise WrongArgument(
                 "--target loss needs the list of lost customers: give --outcomes lost.csv, or --target collapse"
             )
         if self.write is not None:

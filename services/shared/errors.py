@@ -82,6 +82,10 @@ class IncompatibleState(UnknownVersion):
     """State was written in a newer format than this code reads."""
 
 
+class WrongArgument(Fatal):
+    """An argument of the tool cannot be used, alone or beside another; nothing was done."""
+
+
 class ConfigurationError(Fatal):
     """The configuration cannot be used; carries every problem found, each with the name of its variable."""
 

@@ -6,7 +6,7 @@ A supervisor starts again what ended with 1 or 70, and leaves alone what ended w
 
 from __future__ import annotations
 
-from services.shared.errors import ConfigurationError, IncompatibleState, Misfit
+from services.shared.errors import ConfigurationError, IncompatibleState, Misfit, WrongArgument
 
 STOPPED = 0
 """As asked, by SIGTERM, SIGINT or SIGHUP."""
@@ -28,4 +28,4 @@ def of(error: BaseException) -> int:
     """Return the status for a process that has begun its work and ends by an error."""
     if isinstance(error, Misfit | IncompatibleState):
         return REFUSED
-    return WRONG_SETTINGS if isinstance(error, ConfigurationError) else FATAL
+    return WRONG_SETTINGS if isinstance(error, ConfigurationError | WrongArgument) else FATAL

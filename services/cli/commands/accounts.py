@@ -14,7 +14,7 @@ import typer
 from services.cli.local.stack_state import DataOption, JsonOption, cluster, data_folder, find
 from services.cli.terminal import tell, tell_json, tell_lines
 from services.shared.counts import counted
-from services.shared.errors import Fatal
+from services.shared.errors import Fatal, WrongArgument
 from services.shared.units import written_time
 
 
@@ -121,7 +121,7 @@ def release(
     from services.cli.quarantine import release as order
 
     if not account:
-        raise Fatal("which account? `tidemark accounts quarantined` lists them")
+        raise WrongArgument("which account? `tidemark accounts quarantined` lists them")
     asyncio.run(order(cluster(data), account))
     tell(
         f"the release of {account} is in the log: it is evaluated on the next tick, and quarantined again if that fails"

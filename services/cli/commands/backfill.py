@@ -26,7 +26,7 @@ from services.cli.local.key_ring import KeyRing, key_ring_file
 from services.cli.local.stack_state import DataOption, JsonOption, Running, cluster, find
 from services.cli.terminal import tell, tell_json, tell_lines
 from services.shared.counts import counted
-from services.shared.errors import Fatal
+from services.shared.errors import Fatal, WrongArgument
 from services.shared.units import date_of, day_of
 
 if TYPE_CHECKING:
@@ -103,20 +103,20 @@ def backfill(  # noqa: PLR0913  typer reads the options from the signature
     """
     if abandon:
         if file is not None:
-            raise Fatal("--abandon takes no file: it gives up whatever has the clock")
+            raise WrongArgument("--abandon takes no file: it gives up whatever has the clock")
         _abandon(data, json=json)
         return
     if file is None:
-        raise Fatal("which file? See `tidemark backfill --help`")
+        raise WrongArgument("which file? See `tidemark backfill --help`")
     from services.backfill.files import survey
     from services.backfill.mapping import Mapping
     from services.backfill.plan import tick_hours_for
     from services.ingest.accounts_file import load_accounts
 
     if tick_hours is not None and 24 % tick_hours:
-        raise Fatal("--tick-hours must divide 24")
+        raise WrongArgument("--tick-hours must divide 24")
     if event is not None and event_name != _EVENT_NAME:
-        raise Fatal("--event names a column, and --event-name is for files without one: leave one of them out")
+        raise WrongArgument("--event names a column, and --event-name is for files without one: leave one of them out")
     mapping = Mapping(account, user, at, time_format, event, event_name, event_id)
     now_ms = time.time_ns() // 1_000_000
     events = survey(

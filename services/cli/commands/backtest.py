@@ -30,7 +30,7 @@ from services.cli.output_files import require_files, require_folder, write_whole
 from services.cli.past import HistorySource, histories, own
 from services.cli.risk_fits import Target
 from services.cli.terminal import on_one_line, printable, tell_lines
-from services.shared.errors import Fatal
+from services.shared.errors import WrongArgument
 
 if TYPE_CHECKING:
     from services.backtest.domain.history import AccountOutcome, BacktestHistory
@@ -142,13 +142,13 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
     fitted: RiskFitReport | None = None
     read_own = partial(own, source, lost, data, say, recorded=recorded)
     if recorded and (lost or generated or file is not None):
-        raise Fatal(
+        raise WrongArgument(
             "--recorded takes losses out of your own history: give it without --outcomes, --generated and a file"
         )
     if source is not HistorySource.LOG and (generated or file is not None):
-        raise Fatal("--from says where your own history is: give it without --generated and a file")
+        raise WrongArgument("--from says where your own history is: give it without --generated and a file")
     if lost and file is None and generated:
-        raise Fatal(
+        raise WrongArgument(
             "--outcomes says what became of real accounts: give it without --generated, or with a file of events"
         )
     asked = risk_fits.RiskFitRequest(fit, target, write)

@@ -12,7 +12,7 @@ import typer
 from schemas.topics import USAGE_EVENTS, USAGE_UNATTRIBUTED
 from services.cli.local.stack_state import DataOption, JsonOption, cluster
 from services.cli.terminal import tell_json, tell_lines
-from services.shared.errors import Fatal
+from services.shared.errors import WrongArgument
 from services.shared.units import DAY_MS, HOUR_MS, day_of, written_time
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ async def order(
     there = await ends(kafka, USAGE_EVENTS)
     unknown = sorted(set(partitions or ()) - there.keys())
     if unknown:
-        raise Fatal(f"usage-events has no partitions {unknown}, only {min(there)} to {max(there)}")
+        raise WrongArgument(f"usage-events has no partitions {unknown}, only {min(there)} to {max(there)}")
     value = codec.encoder("clock")({"mode": mode, "epoch": 0, "at": time.time_ns() // 1_000_000})
     chosen = sorted(set(partitions)) if partitions else sorted(there)
     async with producer(kafka) as out:

@@ -16,7 +16,7 @@ import typer
 from services.cli.local.stack_state import DataOption, JsonOption, cluster, data_folder, find, reach
 from services.cli.terminal import tell, tell_json, tell_lines
 from services.shared.counts import counted
-from services.shared.errors import Fatal, Retryable, TidemarkError
+from services.shared.errors import Fatal, Retryable, TidemarkError, WrongArgument
 
 if TYPE_CHECKING:
     import httpx
@@ -73,12 +73,14 @@ def erase(  # noqa: PLR0913  typer reads the options from the signature
     given = {"user": user, "anonymous": anonymous, "account": account}
     named = [(kind, each) for kind, each in given.items() if each is not None]
     if len(named) != 1:
-        raise Fatal("whom? Give one of --user, --anonymous and --account")
+        raise WrongArgument("whom? Give one of --user, --anonymous and --account")
     ((kind, whose),) = named
     if not whose.strip():
-        raise Fatal(f"the id after --{kind} is empty, perhaps from a variable that is not set: nothing was erased")
+        raise WrongArgument(
+            f"the id after --{kind} is empty, perhaps from a variable that is not set: nothing was erased"
+        )
     if linked and kind == "account":
-        raise Fatal("--linked is about a person's ids: leave it out with --account")
+        raise WrongArgument("--linked is about a person's ids: leave it out with --account")
     kafka, running = cluster(data), find(data)
     if running.warehouse is None:
         raise Fatal("where is the warehouse? Start `tidemark dev`, or set TIDEMARK_WAREHOUSE_URL")

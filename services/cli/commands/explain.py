@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.cli.local.stack_state import DataOption, JsonOption, cluster, reach
-from services.shared.errors import Fatal
+from services.shared.errors import WrongArgument
 from services.shared.units import day_number, written_date
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _day(text: str) -> int:
     try:
         return day_number(written_date(text))
     except ValueError:
-        raise Fatal(f"--at {text}: give a day such as 2027-03-31") from None
+        raise WrongArgument(f"--at {text}: give a day such as 2027-03-31") from None
 
 
 async def _explained(kafka: KafkaSettings, account: str, day: int | None) -> tuple[Explained, RuleSet]:

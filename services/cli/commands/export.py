@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli.local.stack_state import DataOption, find
-from services.shared.errors import Fatal, Retryable
+from services.shared.errors import Fatal, Retryable, WrongArgument
 
 if TYPE_CHECKING:
     import httpx
@@ -38,10 +38,10 @@ def export(
     """
     format_ = FORMATS.get(to.suffix.lower())
     if format_ is None:
-        raise Fatal(f"{to}: name a file that ends in {', '.join(FORMATS)}")
+        raise WrongArgument(f"{to}: name a file that ends in {', '.join(FORMATS)}")
     to = to.resolve()  # a link stays one
     if to.exists() and not to.is_file():
-        raise Fatal(f"{to} is no file: name one")
+        raise WrongArgument(f"{to} is no file: name one")
     if to.exists() and not force:
         raise Fatal(f"{to} exists: name another file, or give --force to replace it")
     if not to.parent.is_dir():

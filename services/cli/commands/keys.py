@@ -17,7 +17,7 @@ from services.cli.local import write_keys
 from services.cli.local.secret_files import there
 from services.cli.local.stack_state import DataOption, JsonOption, read_state
 from services.shared.credentials import id_of
-from services.shared.errors import Fatal
+from services.shared.errors import Fatal, WrongArgument
 
 FileOption = Annotated[
     Path | None,
@@ -139,7 +139,9 @@ def revoke(named: NamedArgument, file: FileOption = None, data: DataOption = Non
 
 def _origin(text: str) -> str:
     if not re.fullmatch(r"https?://[a-z0-9.:\[\]-]+", text):
-        raise Fatal(f"the origin {text!r} must be as browsers send it: https://app.example.com, in lower case, no path")
+        raise WrongArgument(
+            f"the origin {text!r} must be as browsers send it: https://app.example.com, in lower case, no path"
+        )
     return text
 
 

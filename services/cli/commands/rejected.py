@@ -17,7 +17,7 @@ from services.cli.local.key_ring import KeyRing, key_ring_file
 from services.cli.local.stack_state import DataOption, JsonOption, Running, cluster, find, reach
 from services.cli.terminal import tell_json
 from services.shared.counts import counted
-from services.shared.errors import Fatal
+from services.shared.errors import Fatal, WrongArgument
 
 if TYPE_CHECKING:
     from services.cli.rejected.letters import Stretch, Wanted
@@ -187,7 +187,7 @@ def _wanted(
         frozenset(account or ()),
     )
     if wanted.until is not None and wanted.until <= wanted.since:
-        raise Fatal("--until must be later than --since")
+        raise WrongArgument("--until must be later than --since")
     return wanted
 
 

@@ -12,7 +12,7 @@ import typer
 from services.cli.languages import Language
 from services.cli.local.stack_state import DataOption, data_folder, find
 from services.cli.output_files import write_whole
-from services.shared.errors import Fatal
+from services.shared.errors import Fatal, WrongArgument
 from services.shared.units import written_date
 
 if TYPE_CHECKING:
@@ -69,9 +69,9 @@ def report(  # noqa: PLR0913  typer reads the options from the signature
 
     _check(at, currency, api, link)
     if email is None and (sender or recipient):
-        raise Fatal("--sender and --recipient are of an e-mail: give --email FILE, or - for standard output")
+        raise WrongArgument("--sender and --recipient are of an e-mail: give --email FILE, or - for standard output")
     if to is not None and email is not None and to.resolve() == email.resolve():
-        raise Fatal(f"--to and --email both name {to}: one would replace the other; name another file")
+        raise WrongArgument(f"--to and --email both name {to}: one would replace the other; name another file")
     address = (api or _local(data)).rstrip("/")
     token = find(data).query_token if token_file is None else _token(token_file)
     week = asyncio.run(_week(address, token, owner, at))
@@ -90,12 +90,12 @@ def _check(at: str | None, currency: str | None, api: str | None, link: str | No
         try:
             written_date(at)
         except ValueError:
-            raise Fatal(f"--at {at}: give a day such as 2027-03-31") from None
+            raise WrongArgument(f"--at {at}: give a day such as 2027-03-31") from None
     if currency is not None and not (len(currency) == 3 and currency.isascii() and currency.isupper()):
-        raise Fatal(f"--currency {currency}: give the code of a currency such as EUR")
+        raise WrongArgument(f"--currency {currency}: give the code of a currency such as EUR")
     for option, address in (("--api", api), ("--link", link)):
         if address and not address.startswith(("http://", "https://")):
-            raise Fatal(f"{option} {address}: must begin with http:// or https://")
+            raise WrongArgument(f"{option} {address}: must begin with http:// or https://")
 
 
 def _local(data: Path | None) -> str:

@@ -13,7 +13,7 @@ import typer
 
 from services.cli.local.stack_state import DataOption, JsonOption, cluster, find, reach
 from services.cli.terminal import on_one_line, tell_json, tell_lines
-from services.shared.errors import Fatal
+from services.shared.errors import WrongArgument
 from services.shared.units import DAY_S
 
 if TYPE_CHECKING:
@@ -103,7 +103,9 @@ def _check_rule(name: str, past: list[dict[str, Any]]) -> None:
     if name not in known:
         near = difflib.get_close_matches(name, sorted(known), n=1)
         hint = f"do you mean {near[0]}?" if near else "`tidemark rules list` shows those in force"
-        raise Fatal(f"--rule {name}: the settings of this shell have no such rule, and no signal is of it; {hint}")
+        raise WrongArgument(
+            f"--rule {name}: the settings of this shell have no such rule, and no signal is of it; {hint}"
+        )
 
 
 async def _tail(

@@ -15,7 +15,7 @@ from services.cli.local.given_key import KeyFileOption, key_of
 from services.cli.local.stack_state import DataOption, JsonOption, cluster, reach, read_state
 from services.cli.terminal import on_one_line, tell_json
 from services.shared.counts import counted
-from services.shared.errors import Fatal
+from services.shared.errors import Fatal, WrongArgument
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,7 +68,7 @@ def source_of(named: str, key: str | None, data: Path | None) -> str:
             raise Fatal(f"no file of write keys here has the key with the id {id_of(digest(key))}; name its source")
         return found.source
     if digest(named) in keys or named.startswith("tmk_"):
-        raise Fatal(
+        raise WrongArgument(
             "this is a write key, and every user of the machine sees command lines: give its source, its id"
             " (`tidemark keys list`), or --key-file"
         )

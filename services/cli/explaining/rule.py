@@ -21,7 +21,7 @@ from services.cli.explaining.reading import Explained
 from services.cli.explaining.replay import Judgement
 from services.cli.held import iso
 from services.shared.counts import counted
-from services.shared.errors import Fatal
+from services.shared.errors import WrongArgument
 from services.shared.units import DAY_MS, HOUR_MS, MINUTE_MS
 
 _SIGNS = {
@@ -51,7 +51,9 @@ def why(found: Explained, rules: RuleSet, name: str, days: int) -> dict[str, Any
     """
     rule = rules.get(name)
     if rule is None:
-        raise Fatal(f"--rule {name}: there is no such rule; there are {', '.join(sorted(r.id for r in rules.ordered))}")
+        raise WrongArgument(
+            f"--rule {name}: there is no such rule; there are {', '.join(sorted(r.id for r in rules.ordered))}"
+        )
     now = found.judgement
     so_far = [each for each in found.life.judgements if each.snapshot["at"] <= now.snapshot["at"]]
     window = [each for each in so_far if found.day - days < each.snapshot["day"]]

@@ -11,7 +11,7 @@ import yaml
 
 from services.cli.local import secret_files
 from services.shared.credentials import ID_CHARS, digest, id_of
-from services.shared.errors import Fatal
+from services.shared.errors import Fatal, WrongArgument
 from services.warehouse.http import tokens
 from services.warehouse.http.tokens import Token
 
@@ -35,7 +35,7 @@ def add(file: Path, name: str, not_after: datetime | None = None) -> str:
         ConfigurationError: the file has errors.
     """
     if not name.strip() or not name.isprintable() or len(name) > 100:
-        raise Fatal(f"the name {name[:120]!r} must be 1 to 100 printable characters")
+        raise WrongArgument(f"the name {name[:120]!r} must be 1 to 100 printable characters")
     token = f"tmq_{secrets.token_urlsafe(24)}"
     with secret_files.held(file):
         _write(file, [*listed(file), Token(digest(token), name.strip(), not_after)])

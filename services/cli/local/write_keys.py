@@ -14,7 +14,7 @@ import yaml
 
 from services.cli.local import secret_files
 from services.shared.credentials import ID_CHARS, digest, id_of
-from services.shared.errors import Fatal
+from services.shared.errors import Fatal, WrongArgument
 
 Entry = dict[str, Any]
 
@@ -67,9 +67,11 @@ def add(
     """
     for what, value in (("source", source), ("environment", environment)):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
-            raise Fatal(f"the {what} {value!r} must be 1 to 64 letters, digits, '.', '_' or '-'")
+            raise WrongArgument(f"the {what} {value!r} must be 1 to 64 letters, digits, '.', '_' or '-'")
     if backfill and client == "browser":
-        raise Fatal("a browser's key cannot have backfill: anybody can read it, and would set the times of events")
+        raise WrongArgument(
+            "a browser's key cannot have backfill: anybody can read it, and would set the times of events"
+        )
     key = write_key or _new()
     entry = {
         "key_sha256": digest(key),

@@ -15,7 +15,7 @@ import msgspec
 
 from schemas.topics import DEAD_LETTERS, USAGE_REJECTED
 from services.shared.dead_letters import BODY_BYTES
-from services.shared.errors import Fatal
+from services.shared.errors import Fatal, WrongArgument
 from services.shared.kafka import reading
 from services.shared.kafka.reading import Offsets
 from services.shared.kafka.settings import KafkaSettings
@@ -197,7 +197,7 @@ def parse_place(place: str) -> tuple[str, int, int]:
     if topic not in TOPICS or not (
         partition.isascii() and partition.isdigit() and offset.isascii() and offset.isdigit()
     ):
-        raise Fatal(
+        raise WrongArgument(
             f"{place!r} is no dead letter: name it as `tidemark rejected list` does, such as {USAGE_REJECTED}/0/42"
         )
     return topic, int(partition), int(offset)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from services.backfill.times import TimeFormat, parse_time
-from services.shared.errors import Fatal
+from services.shared.errors import WrongArgument
 from services.shared.units import DAY_MS, HOUR_MS
 
 _UNITS = {"m": 60_000, "h": HOUR_MS, "d": DAY_MS}
@@ -24,4 +24,6 @@ def moment(text: str, now_ms: int, option: str) -> int:
     try:
         return parse_time(text, TimeFormat.ISO)
     except ValueError as error:
-        raise Fatal(f"{option}: {error}; give an age such as 2h or 3d, or a time such as 2026-01-31T08:15Z") from error
+        raise WrongArgument(
+            f"{option}: {error}; give an age such as 2h or 3d, or a time such as 2026-01-31T08:15Z"
+        ) from error

@@ -225,6 +225,21 @@ def test_a_wrong_file_of_accounts_is_named_as_it_was_given(tmp_path: Path, by_va
     assert f"  - {named}: aliases: acme: stands for itself; leave it out" in ran.stderr.splitlines()
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["explain acme --at yesterday", "rejected list --since yesterday", "rejected show 42", "report --at yesterday",
+     "erase --account acme --linked", "erase --user=", "export accounts_today --to accounts.pdf", "backfill --tick-hours 5 x",
+     "keys create --source web --client browser --origin example.com --file keys.yaml"],
+)  # fmt: skip
+def test_an_argument_that_cannot_be_used_ends_the_tool_as_the_page_of_errors_says(tmp_path: Path, words: str) -> None:
+    """Not as if something had failed or was left: whoever calls it from a script tells the two apart."""
+    (tmp_path / "x").write_text("account,user,timestamp\n")
+
+    done = run_tool(*words.replace("5 x", f"5 {tmp_path / 'x'}").split(), TIDEMARK_DEV_DATA=str(tmp_path))
+
+    assert done.returncode == exit_status.WRONG_SETTINGS, done.stderr
+
+
 def test_rules_are_listed_and_played_as_the_alerter_is_set(tmp_path: Path) -> None:
     """An option wins over the variable of the same kind."""
     overrides, none, case = tmp_path / "own.yaml", tmp_path / "none.yaml", tmp_path / "case.yaml"
