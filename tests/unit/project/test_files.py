@@ -116,3 +116,15 @@ def test_no_topic_name_stands_as_a_literal_in_the_services(project_root: Path) -
     ]
 
     assert literals == []
+
+
+def test_every_reason_for_which_a_lane_writes_a_dead_letter_is_on_the_page_of_errors(project_root: Path) -> None:
+    page = (project_root / "docs/errors.md").read_text("utf-8")
+    reasons = {
+        reason
+        for file in (project_root / "services").rglob("*.py")
+        for reason in re.findall(r'\bPoison\(\s*"(\w+)"', file.read_text())
+    }
+
+    assert "fold_raised" in reasons
+    assert {reason for reason in reasons if f"`{reason}`" not in page} == set()
