@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from services.scorer.domain.accounts.absences import (
+    ACCOUNT,
     MAX_ABSENCES,
     Absences,
+    forget_past,
     merge,
     note,
     of_account,
@@ -43,6 +45,7 @@ def test_an_absence_of_the_account_and_one_of_a_person_are_kept_apart_and_are_no
     assert of_account(kept(lane)) == [(DAY + 5, DAY + 9)]
     assert of_people(kept(lane), {person_of("ann")}) == [(DAY + 5, DAY + 6)]
     assert of_strangers(kept(lane), {person_of("bob")}) == [(DAY + 5, DAY + 6)]
+    assert of_strangers(kept(lane), {person_of("ann")}) == []
     acme = lane.state.accounts["acme"]
     assert (acme.today("events"), acme.today("active"), acme.last_active_day) == (0, 0, -1)
 
@@ -96,6 +99,19 @@ def test_absences_that_are_long_over_are_forgotten_as_a_day_closes() -> None:
     lane.event("f", when=at(1, 1))
     lane.close(1)
     assert of_account(kept(lane)) == [(DAY - 254, DAY - 254)]
+
+
+def test_an_absence_is_kept_for_as_long_as_its_last_day_is_within_memory() -> None:
+    known: Absences = {(ACCOUNT, DAY - 300): (DAY - 255, 1), (ACCOUNT, DAY - 310): (DAY - 256, 1)}
+
+    assert forget_past(known, DAY)
+    assert of_account(known) == [(DAY - 300, DAY - 255)]
+
+
+def test_absences_with_a_day_between_them_are_two_and_one_within_another_adds_nothing() -> None:
+    known: Absences = {(ACCOUNT, 1): (3, 0), (ACCOUNT, 5): (6, 0), (ACCOUNT, 7): (12, 0), (ACCOUNT, 9): (10, 0)}
+
+    assert of_account(known) == [(1, 3), (5, 12)]
 
 
 def test_the_absences_of_two_people_who_are_one_are_those_of_one() -> None:

@@ -181,6 +181,7 @@ def test_a_band_changes_only_when_the_score_stays_three_points_past_the_edge_for
     assert (band, since) == ("GREEN", at())
     assert next_band(band, since, 700, at() + 22 * HOUR_MS) == ("GREEN", at())
     assert next_band(band, since, 730, at() + 22 * HOUR_MS) == ("GREEN", 0)
+    assert next_band(band, since, 700, at() + 23 * HOUR_MS) == ("YELLOW", 0)  # the next close may be a little earlier
     assert next_band(band, since, 700, at() + 24 * HOUR_MS) == ("YELLOW", 0)
 
 

@@ -45,6 +45,39 @@ def test_days_on_which_nobody_comes_are_no_working_days() -> None:
     assert gone(team(13, 1, 1, off=frozenset({4, 5}))) is None
 
 
+@pytest.mark.parametrize(("there", "expected"), [(2, None), (3, (1, 11))])
+def test_a_day_on_which_less_than_a_fifth_of_the_usual_people_come_is_no_working_day(
+    there: int, expected: tuple[int, int] | None
+) -> None:
+    found = team(13, *[1] * 10, off=frozenset({4, 5}))
+    for person in range(2, 2 + there):
+        for ago in (4, 5):
+            found.active_users.mark_past(person, MONDAY - ago)
+
+    assert gone(found) == expected
+
+
+@pytest.mark.parametrize(("people", "expected"), [(1, None), (2, (1, 4))])
+def test_a_weekday_counts_from_half_as_many_people_on_as_on_the_busiest(
+    people: int, expected: tuple[int, int] | None
+) -> None:
+    found = team(11, 1, 1, 1)
+    for person in range(2, 2 + people):
+        for ago in range(1, 141):
+            found.active_users.mark_past(person, MONDAY - ago)
+
+    assert gone(found) == expected
+
+
+@pytest.mark.parametrize(("weeks", "expected"), [(10, (1, 3)), (9, None)])
+def test_who_came_in_ten_of_twelve_weeks_is_a_regular(weeks: int, expected: tuple[int, int] | None) -> None:
+    found = team(1, 1)
+    for week in range(2, 2 + weeks):
+        found.active_users.mark_past(9, MONDAY - 7 * week - 3)
+
+    assert gone(found) == expected
+
+
 def test_who_never_came_often_is_no_regular() -> None:
     assert gone(team(30, 1, 1, weeks=13)) is None
     visitor = team(1, 1, 1)
@@ -57,6 +90,25 @@ def test_who_is_away_by_plan_is_not_gone() -> None:
     found.absences = {(1, MONDAY - 18): (MONDAY - 6, 0), (3, MONDAY - 300): (MONDAY + 90, 0)}
 
     assert gone(found) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("first_ago", "last_ago", "expected"),
+    [
+        (20, 11, None),  # six working days since
+        (20, 12, (1, 3)),
+        (31, 6, None),  # it began before the days that are looked at
+        (60, 40, (1, 3)),  # it was over before them
+        (0, -9, (1, 3)),  # it is still to come
+    ],
+)
+def test_working_days_are_missed_from_the_end_of_a_planned_absence_on(
+    first_ago: int, last_ago: int, expected: tuple[int, int] | None
+) -> None:
+    found = team(27, 1, 1)
+    found.absences = {(1, MONDAY - first_ago): (MONDAY - last_ago, 0)}
+
+    assert gone(found) == expected
 
 
 def test_agents_are_no_regulars() -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from datetime import date
 
+import numpy as np
 import pytest
 
 from services.scorer.domain.accounts.absences import ACCOUNT
 from services.scorer.domain.accounts.account import Account
-from services.scorer.domain.accounts.daily_counts import ACTIVE
+from services.scorer.domain.accounts.daily_counts import ACTIVE, SPAN
 from services.scorer.domain.accounts.facts import Facts
 from services.scorer.domain.accounts.kinds import kinds_of
 from services.scorer.domain.health.known import known_of
 from services.scorer.domain.health.measuring import measures_of
+from services.scorer.domain.health.working_days import missed_after
 from services.scorer.domain.units import DAY_MS
 from services.shared.plan_file import default_plan
 from services.shared.units import day_number
@@ -97,6 +99,16 @@ def test_working_days_are_those_of_the_account() -> None:
 
 def test_who_comes_in_every_other_week_has_no_working_days() -> None:
     assert missed(account(every=2), 40) is None
+
+
+@pytest.mark.parametrize(("weeks", "before"), [(9, 6), (8, None)])
+def test_a_weekday_is_a_working_day_from_nine_of_twelve_weeks_on(weeks: int, before: int | None) -> None:
+    days = np.zeros((12, 7), np.int64)
+    days[:, 2:] = 4
+    days[weeks:, 3] = 0
+    active = np.concatenate([np.zeros(SPAN - 91, np.int64), days.reshape(-1), np.zeros(7, np.int64)])
+
+    assert missed_after(active, 7, 7 * 20, (), people=4) == before
 
 
 def test_a_young_account_has_no_working_days_yet() -> None:
