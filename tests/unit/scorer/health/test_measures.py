@@ -84,6 +84,28 @@ def test_a_steady_account_is_at_its_usual_level() -> None:
     assert (found["silent_days"], found["silence_level"], found["silence_limit_days"]) == (0, 0, 7)
 
 
+def test_a_silence_is_held_against_its_limit() -> None:
+    quiet = account()
+
+    found = measures_of(known_of(quiet, at(15), DAY + 14, LEVELS, value_connected=True))
+
+    assert (found["silent_days"], found["silence_limit_days"], found["silence_level"]) == (15, 6, 2.5)
+
+
+def test_an_account_that_agents_alone_use_has_no_days_a_person() -> None:
+    served = Account("acme", DAY, KINDS)
+    for day in range(DAY - 200, DAY):
+        served.active_users.mark_past(AGENTS, day)
+        served.daily_counts.add(ACTIVE, day, 1)
+    served.reach(KINDS.milestones["first_activity"], DAY - 200)
+    served.last_active_day = DAY - 1
+
+    found = measured(served)
+
+    assert (found["usual_week"], found["people_share_4w"]) == (7, 0)
+    assert "days_per_person" not in found
+
+
 def test_what_rests_on_a_usual_level_is_not_known_of_a_young_account() -> None:
     accounts = account(weeks=11), account(weeks=12)
     for each in accounts:
@@ -154,6 +176,13 @@ def test_what_facts_say_is_known_once_they_are(facts: dict[str, Any], expected: 
     found = measured(account(**facts))
 
     assert {name: value for name, value in found.items() if name in names} == expected
+
+
+@pytest.mark.parametrize(("term_days", "window"), [(365, 90), (46, 90), (45, 7), (1, 7), (0, 90), (-300, 90)])
+def test_only_a_contract_of_a_month_has_a_renewal_window_of_a_week(term_days: int, window: int) -> None:
+    found = measured(account(contract_start_day=DAY + 20 - term_days, renewal_day=DAY + 20))
+
+    assert found["renewal_window_days"] == window
 
 
 def test_an_answer_counts_while_it_is_fresh() -> None:

@@ -32,7 +32,10 @@ def team(*last_days_ago: int, weeks: int = 20, off: frozenset[int] = frozenset()
 def gone(found: Account) -> tuple[float, float] | None:
     measures = measures_of(known_of(found, MONDAY * DAY_MS, MONDAY - 1, [1.0] * 36, value_connected=True))
     assert (measures.keys() >= {"regulars", "regulars_gone_share"}) == ("regulars_gone" in measures)
-    return (measures["regulars_gone"], measures["regulars"]) if "regulars_gone" in measures else None
+    if "regulars_gone" not in measures:
+        return None
+    assert measures["regulars_gone_share"] == pytest.approx(measures["regulars_gone"] / measures["regulars"], rel=1e-5)
+    return measures["regulars_gone"], measures["regulars"]
 
 
 @pytest.mark.parametrize(("last_day_ago", "expected"), [(1, None), (10, None), (11, None), (12, (1, 3)), (27, (1, 3))])
