@@ -107,6 +107,7 @@ def test_a_measure_that_vanished_takes_its_points_with_it() -> None:
 
     gone = next(part for part in after.parts if part.number == SURVEY)
     assert (gone.contribution, gone.weight, gone.change) == (0, 0.0, -before.shares[SURVEY])
+    assert SURVEY not in after.shares  # or the next evaluation would differ from this one, and be news
     again = scored(of(usage), frozenset(DIMENSIONS), after.shares)
     assert SURVEY not in {part.number for part in again.parts}
 
@@ -140,6 +141,41 @@ def test_long_silence_caps_the_score_except_in_onboarding(stage_: str, capped: b
 
     assert (found.score == 400) == capped
     assert (CAP in {part.number for part in found.parts}) == capped
+
+
+def silent(weekly: list[int]) -> Usage:
+    """Return the usage of an account that is silent for 25 days and had so many user-days a week, the latest first."""
+    return Usage(DAY, 25, 0, 99, 120, 1, 30, *trend(weekly, [1.0] * 36, 36), 0, 0, 0, 0, 9, 36.0, 9.0, 9.0, 0, 0, False)  # fmt: skip
+
+
+def test_the_cap_on_silence_lifts_no_score_that_is_below_it() -> None:
+    found = scored(of(silent([0] * 4 + [10] * 32)), frozenset({"usage", "breadth"}))
+
+    assert found.score < 400
+    assert CAP not in {part.number for part in found.parts}
+
+
+def test_what_the_cap_takes_is_told_once_and_given_back_when_somebody_comes() -> None:
+    answers: Answers = {"a": (at(), 10)}
+    usage = Usage(DAY, 25, 0, 99, 120, 1, 30, *trend([10] * 36, [1.0] * 36, 36), 0, 0, 9, 9, 9, 36.0, 9.0, 9.0, 0, 4, True)  # fmt: skip
+    capped = scored(of(usage, answers=answers), frozenset(DIMENSIONS))
+    still = scored(of(usage, answers=answers), frozenset(DIMENSIONS), capped.shares)
+    back = scored(of(usage._replace(silent_days=0), answers=answers), frozenset(DIMENSIONS), still.shares)
+
+    cap = capped.shares[CAP]
+    changes = [next(part.change for part in each.parts if part.number == CAP) for each in (capped, still, back)]
+    assert cap < 0
+    assert changes == [cap, 0, -cap]
+
+
+def test_dimensions_that_are_not_connected_are_missed_by_nobody_and_those_that_are_are() -> None:
+    usage = silent([10] * 36)
+    weights = MODEL.stages["ONGOING"]
+
+    assert scored(of(usage), frozenset({"usage", "breadth"})).coverage == 1
+    assert scored(of(usage), frozenset({"usage", "breadth", "sentiment"})).coverage == pytest.approx(
+        (weights["usage"] + weights["breadth"]) / (weights["usage"] + weights["breadth"] + weights["sentiment"])
+    )
 
 
 def test_an_account_with_a_slow_rhythm_is_not_capped_by_it() -> None:
