@@ -125,6 +125,22 @@ def test_what_a_server_says_of_an_identity_brings_it_back_from_where_a_browser_h
     assert (lane.forwarded, lane.moved, lane.links) == ([("e1", "acme")], [], [])
 
 
+def test_what_a_browser_says_of_an_identity_that_was_brought_back_stays_with_it(lane: AttributionLane) -> None:
+    lane.same(KIM, "u_evil", authority="BROWSER")
+    lane.member("acme", authority="SERVER")
+    lane.link("NAMED", KIM, "globex", authority="BROWSER")
+
+    assert (lane.links, lane.merges) == ([], [])
+
+
+def test_an_operator_who_says_who_somebody_is_comes_before_one_who_gave_an_account(lane: AttributionLane) -> None:
+    lane.member("acme", user=ANON, authority="OPERATOR", via="OPERATOR")
+    lane.same(authority="OPERATOR")
+    lane.event("e1", ANON)
+
+    assert (lane.forwarded, lane.moved) == ([], [("e1", KIM)])
+
+
 def test_a_browser_cannot_move_an_identity_whose_account_a_servers_events_name(lane: AttributionLane) -> None:
     lane.link("NAMED", account="acme", authority="SERVER")
     lane.same(KIM, "u_evil", authority="BROWSER")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.scorer.domain.attribution.membership import MOST_MEMBERSHIPS, MOST_NAMED
+from services.scorer.domain.attribution.membership import MOST_ID_BYTES, MOST_MEMBERSHIPS, MOST_NAMED
 from tests.support.attribution import ANON, KIM, AttributionLane
 from tests.support.scorer import at
 
@@ -130,6 +130,29 @@ def test_what_a_browser_says_never_overrides_a_server(lane: AttributionLane) -> 
 
     assert lane.forwarded == [("e1", "acme")]
     assert lane.state.ledger.links_ignored == 1
+
+
+def test_the_account_that_a_browsers_events_name_does_not_override_a_servers_group_call(lane: AttributionLane) -> None:
+    lane.member("acme", authority="SERVER")
+    lane.link("NAMED", account="globex", authority="BROWSER")
+    lane.event("e1", when=at(0, 1))
+
+    assert lane.forwarded == [("e1", "acme")]
+
+
+def test_a_group_call_comes_before_the_account_that_events_of_the_same_authority_name(lane: AttributionLane) -> None:
+    lane.link("NAMED", account="globex")
+    lane.member("acme")
+    lane.event("e1", when=at(0, 1))
+
+    assert lane.forwarded == [("e1", "acme")]
+
+
+def test_the_only_account_of_a_user_is_kept_however_long_its_id_is(lane: AttributionLane) -> None:
+    lane.member("a" * (MOST_ID_BYTES + 1))
+    lane.event("e1", when=at(0, 1))
+
+    assert lane.forwarded == [("e1", "a" * (MOST_ID_BYTES + 1))]
 
 
 def test_what_a_server_says_displaces_a_browser_for_what_is_decided_from_then_on(lane: AttributionLane) -> None:

@@ -86,6 +86,8 @@ def test_contributions_and_changes_add_up_exactly(
         assert 0 <= each.score <= 1000
         weights = [m.weight for m in each.parts if m.weight]
         assert not weights or math.fsum(weights) == pytest.approx(1)
+        if CAP not in {m.number for m in each.parts}:
+            assert each.score == pytest.approx(math.fsum(10 * m.weight * m.score for m in each.parts), abs=0.51)
     assert sum(m.change for m in one.parts) == one.score
     assert sum(m.change for m in two.parts) == two.score - one.score
     assert len({m.number for m in two.parts}) == len(two.parts)
