@@ -53,5 +53,10 @@ def test_a_low_answer_makes_a_detractor_for_90_days() -> None:
     assert (found.responses, found.mean) == (2, 3.0)
 
 
+@pytest.mark.parametrize(("scale", "low", "high"), [((0, 10), 6, 7), ((1, 5), 3, 4)])
+def test_the_lower_six_tenths_of_a_scale_are_those_of_detractors(scale: tuple[int, int], low: int, high: int) -> None:
+    assert sentiment({"ann": (NOW, low), "bob": (NOW, high)}, NOW, scale).detractors_90 == 1
+
+
 def test_without_answers_nothing_is_said() -> None:
     assert sentiment(None, NOW) == (0, -1, 0, 0, -1, "", 0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.scorer.domain.attribution.membership import MOST_ID_BYTES, MOST_MEMBERSHIPS, MOST_NAMED
+from services.scorer.domain.attribution.membership import MOST_ID_BYTES, MOST_MEMBERSHIPS, MOST_NAMED, NO_ACCOUNT
 from tests.support.attribution import ANON, KIM, AttributionLane
 from tests.support.scorer import at
 
@@ -153,6 +153,15 @@ def test_the_only_account_of_a_user_is_kept_however_long_its_id_is(lane: Attribu
     lane.event("e1", when=at(0, 1))
 
     assert lane.forwarded == [("e1", "a" * (MOST_ID_BYTES + 1))]
+
+
+def test_a_known_user_of_whom_no_account_is_said_has_none_and_not_several(lane: AttributionLane) -> None:
+    lane.member("acme", authority="OPERATOR", via="OPERATOR")
+    lane.link("WITHDRAWN", authority="OPERATOR")
+
+    user = lane.state.users.get(KIM)
+    assert user is not None
+    assert user.decide(at(), {}) == NO_ACCOUNT
 
 
 def test_what_a_server_says_displaces_a_browser_for_what_is_decided_from_then_on(lane: AttributionLane) -> None:

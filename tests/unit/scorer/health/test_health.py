@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,7 +109,7 @@ def test_a_measure_that_vanished_takes_its_points_with_it() -> None:
     after = scored(of(usage), frozenset(DIMENSIONS), before.shares)
 
     gone = next(part for part in after.parts if part.number == SURVEY)
-    assert (gone.contribution, gone.weight, gone.change) == (0, 0.0, -before.shares[SURVEY])
+    assert (gone.score, gone.contribution, gone.weight, gone.change) == (0, 0, 0.0, -before.shares[SURVEY])
     assert SURVEY not in after.shares  # or the next evaluation would differ from this one, and be news
     again = scored(of(usage), frozenset(DIMENSIONS), after.shares)
     assert SURVEY not in {part.number for part in again.parts}
@@ -178,6 +179,15 @@ def test_dimensions_that_are_not_connected_are_missed_by_nobody_and_those_that_a
     assert scored(of(usage), frozenset({"usage", "breadth", "sentiment"})).coverage == pytest.approx(
         (weights["usage"] + weights["breadth"]) / (weights["usage"] + weights["breadth"] + weights["sentiment"])
     )
+
+
+def test_where_all_that_is_known_has_no_weight_the_score_is_nothing_and_rests_on_nothing() -> None:
+    model = msgspec.structs.replace(MODEL, stages={**MODEL.stages, "ONGOING": {"usage": 0.0, "breadth": 1.0}})
+    values = measures_of(of(silent([10] * 36)))
+
+    found = health(values, "ONGOING", model, frozenset({"usage"}), {})
+
+    assert (found.score, found.coverage) == (0, 0)
 
 
 def test_an_account_with_a_slow_rhythm_is_not_capped_by_it() -> None:

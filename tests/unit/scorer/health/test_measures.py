@@ -77,7 +77,7 @@ def test_a_snapshot_lists_measures_in_the_order_of_their_numbers() -> None:
 def test_a_steady_account_is_at_its_usual_level() -> None:
     found = measured(account())
 
-    assert found["level_4w"] == found["level_1w"] == 1
+    assert found["level_12w"] == found["level_4w"] == found["level_1w"] == 1
     assert (found["user_days_4w"], found["expected_4w"]) == (140, 140)
     assert (found["active_users_28"], found["active_users_level"], found["active_users_lost"]) == (5, 1, 0)
     assert (found["age_days"], found["baseline_weeks"], found["learning"]) == (279, 30, 0)
@@ -92,7 +92,7 @@ def test_a_silence_is_held_against_its_limit() -> None:
     assert (found["silent_days"], found["silence_limit_days"], found["silence_level"]) == (15, 6, 2.5)
 
 
-def test_an_account_that_agents_alone_use_has_no_days_a_person() -> None:
+def test_an_account_that_agents_alone_use_has_no_people_to_be_expected() -> None:
     served = Account("acme", DAY, KINDS)
     for day in range(DAY - 200, DAY):
         served.active_users.mark_past(AGENTS, day)
@@ -103,7 +103,7 @@ def test_an_account_that_agents_alone_use_has_no_days_a_person() -> None:
     found = measured(served)
 
     assert (found["usual_week"], found["people_share_4w"]) == (7, 0)
-    assert "days_per_person" not in found
+    assert {"days_per_person", "active_users_28_expected", "active_users_lost"} & found.keys() == set()
 
 
 def test_what_rests_on_a_usual_level_is_not_known_of_a_young_account() -> None:
