@@ -288,6 +288,24 @@ def test_without_a_milestone_value_is_proven_by_its_rhythm_and_without_events_of
         assert "onboarding" in values
 
 
+@pytest.mark.parametrize(("weeks", "reached", "proven"), [(3, True, 1), (2, True, 0), (4, False, 0)])
+def test_value_is_proven_by_its_first_time_and_three_of_four_weeks(weeks: int, reached: bool, proven: int) -> None:
+    found = account()
+    for week in range(weeks):
+        found.daily_counts.add(KINDS.counts["value"], DAY - 1 - 7 * week, 1)
+    if reached:
+        found.reach(KINDS.milestones["first_value"], DAY - 100)
+
+    assert measured(found)["value_proven"] == proven
+
+
+@pytest.mark.parametrize(("days", "proven"), [(0, 1), (7, 0)])
+def test_without_events_of_value_it_is_proven_by_use_as_usual(days: int, proven: int) -> None:
+    found = measures_of(known_of(account(), at(days), DAY - 1 + days, LEVELS, value_connected=False))
+
+    assert found["value_proven"] == proven
+
+
 @pytest.mark.parametrize("revenue", [0.1, 999.99, 1_234.56, 12_345.67, 99_999.99, 1_234_567.89, 1e15])
 def test_money_is_told_to_the_penny(revenue: float) -> None:
     assert measured(account(revenue=revenue))["revenue"] == revenue

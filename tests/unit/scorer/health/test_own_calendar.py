@@ -143,6 +143,48 @@ def test_an_absence_shows_from_the_eve_of_its_first_day_to_its_last() -> None:
         assert (found.absent_from == first) is shows
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "shares"),
+    [
+        (-2, 30, {0: 0.8, 1: 1}),  # from Friday on, and not over yet
+        (-13, -11, {0: 1, 1: 0.4, 2: 1}),  # Monday to Wednesday of the week before
+        (-300, -245, {34: 1, 35: FLOOR}),  # it began before all days that are remembered
+    ],
+)
+def test_an_absence_takes_its_own_days_and_no_others(first: int, last: int, shares: dict[int, float]) -> None:
+    acme = account(SUNDAY)
+    acme.absences = {(ACCOUNT, SUNDAY + first): (SUNDAY + last, 1)}
+    found = calendar_of(acme, SUNDAY, 5)
+    assert found is not None
+    assert {week: found.shares[week] for week in shares} == pytest.approx(shares, abs=0.02)
+
+
+def test_who_is_away_while_the_whole_account_is_takes_nothing_of_other_days() -> None:
+    acme = account(SUNDAY)
+    monday = SUNDAY - 6
+    acme.absences = {(ACCOUNT, monday): (monday, 1), (2, monday): (monday, 1), (3, monday): (monday, 1)}
+    found = calendar_of(acme, SUNDAY, 5)
+    assert found is not None
+    assert found.shares[0] == pytest.approx(0.8, abs=0.02)
+
+
+def test_a_public_holiday_on_which_somebody_came_is_no_day_off_of_the_silence_after_it() -> None:
+    holiday = number(2025, 10, 3)
+    acme = account(holiday, "DE")
+    acme.daily_counts.advance(holiday + 9)
+    found = calendar_of(acme, holiday + 9, 5)
+    assert found is not None
+    assert (acme.last_active_day, found.off) == (holiday, frozenset())
+
+
+@pytest.mark.parametrize(("later", "holidays"), [(0, 1), (6, 1), (7, 0)])
+def test_a_public_holiday_is_told_for_seven_days(later: int, holidays: int) -> None:
+    day = number(2025, 10, 3) + later
+    found = calendar_of(account(day, "DE"), day, 5)
+    assert found is not None
+    assert found.holidays_7 == holidays
+
+
 def test_a_holiday_that_the_fleet_shows_too_is_not_taken_off_twice() -> None:
     acme = account(number(2025, 10, 5), "DE")
     calendar = calendar_of(acme, number(2025, 10, 5), 5)
