@@ -16,9 +16,9 @@ from services.shared.errors import Rejected
 BROKEN = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
 """What decoding or encoding raises for what it cannot read or write."""
 
-_DIGITS = bytes(48 if 48 <= byte <= 57 else 46 for byte in range(256))
-_TWENTY_DIGITS = b"0" * 20
-"""The shortest run of digits that can be an integer of more than 64 bits."""
+_DIGITS = bytes(48 if 48 <= byte <= 57 else 45 if byte == 45 else 46 for byte in range(256))
+_LONG, _LONG_NEGATIVE = b"0" * 20, b"-" + b"0" * 19
+"""The shortest runs of digits that can be an integer of more than 64 bits: 2**64 has twenty, and -2**63 has nineteen."""
 
 
 def finite(text: str) -> float:
@@ -31,7 +31,8 @@ def finite(text: str) -> float:
 
 def has_long_number(raw: bytes) -> bool:
     """Return whether an integer of more than 64 bits may be in it, which msgspec would take."""
-    return _TWENTY_DIGITS in raw.translate(_DIGITS)
+    digits = raw.translate(_DIGITS)
+    return _LONG in digits or _LONG_NEGATIVE in digits
 
 
 class _Id(msgspec.Struct):

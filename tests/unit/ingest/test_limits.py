@@ -1,0 +1,106 @@
+"""Each limit of a request and of an event is met exactly: what is at it is taken, and one more is refused."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Generator
+from typing import Any, TypeVar
+
+import pytest
+
+from services.ingest.domain.admission import admit
+from services.ingest.domain.body import Body, split_batch
+from services.ingest.domain.compression import decompress
+from services.ingest.domain.decoding import message_id_of
+from services.ingest.domain.limits import Limits
+from services.ingest.domain.request import Request
+from services.shared.errors import Rejected
+from tests.support.ingest import rules
+
+T = TypeVar("T")
+LIMITS = Limits()
+RULES = rules()
+
+
+def result(steps: Generator[Any, None, T]) -> T:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+
+def batch(events: int, context: bytes, limits: Limits, *, event: bytes) -> Body:
+    body = b'{"batch":[' + b",".join([event] * events) + b'],"context":' + context + b"}"
+    return result(split_batch(body, limits))
+
+
+def taken(properties: bytes) -> bool:
+    raw = b'{"type":"track","event":"x","userId":"u","properties":{"a":' + properties + b"}}"
+    try:
+        admit(raw, Request("web", "production", 1_800_000_000_000), RULES, lambda: "assigned")
+    except Rejected:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("event", [b"{}", b"NaN"], ids=["parsed", "scanned"])
+def test_a_batch_holds_so_many_events_and_no_more(event: bytes) -> None:
+    limits = Limits(batch_events=3)
+
+    assert len(batch(3, b"null", limits, event=event).events) == 3
+    with pytest.raises(Rejected) as refused:
+        batch(4, b"null", limits, event=event)
+    assert (refused.value.code, refused.value.field) == ("batch_too_long", "batch")
+
+
+@pytest.mark.parametrize("event", [b"{}", b"NaN"], ids=["parsed", "scanned"])
+def test_the_context_of_a_batch_and_all_its_copies_are_bounded(event: bytes) -> None:
+    limits = Limits(body_bytes=100, context_bytes=40, context_copies=2)
+    widest = b'{"a":"' + b"x" * 32 + b'"}'
+
+    assert batch(5, widest, limits, event=event).context == json.loads(widest)
+    with pytest.raises(Rejected, match="6 events would each take a copy of a context of 40 bytes"):
+        batch(6, widest, limits, event=event)
+    with pytest.raises(Rejected, match="the batch's context is 41 bytes; at most 40"):
+        batch(1, widest.replace(b"x", b"xx", 1), limits, event=event)
+
+
+def test_so_many_members_of_gzip_are_taken_in_a_row() -> None:
+    member = gzip.compress(b" ")
+
+    assert result(decompress(member * 16, "gzip", 100)) == b" " * 16
+    with pytest.raises(Rejected, match="over 16 gzip members in one body"):
+        result(decompress(member * 17, "gzip", 100))
+
+
+def test_an_event_is_nested_so_deep_and_no_deeper_and_brackets_within_texts_are_none() -> None:
+    inner = LIMITS.depth - 2  # the event and its properties are two
+
+    assert taken(b"[" * inner + b"]" * inner)
+    assert not taken(b"[" * (inner + 1) + b"]" * (inner + 1))
+    assert taken(b"[" + b",".join([b'{"b":"[[{{\\"[["}'] * 100) + b"]")
+
+
+@pytest.mark.parametrize(
+    ("number", "is_taken"),
+    [(2**64 - 1, True), (2**64, False), (-(2**63), True), (-(2**63) - 1, False), (10**19, True), (10**20, False)],
+)
+def test_an_integer_of_more_than_64_bits_is_refused(number: int, is_taken: bool) -> None:
+    assert taken(str(number).encode()) is is_taken
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("m" * LIMITS.id_chars, "m" * LIMITS.id_chars),
+        ("m" * (LIMITS.id_chars + 1), ""),
+        (7, "7"),
+        (True, ""),
+        (None, ""),
+        ([7], ""),
+    ],
+)
+def test_the_id_of_a_refused_event_is_told_where_it_could_be_one(given: Any, told: str) -> None:
+    assert message_id_of(json.dumps({"messageId": given, "event": []}).encode(), LIMITS) == told
