@@ -66,6 +66,12 @@ def test_raises_without_a_name_stop_the_lane_unless_one_between_them_has_a_name(
     assert follows(FoldRaised(3, FAULT), history)[1].unnamed == 0
 
 
+def test_a_raise_without_a_name_does_not_end_a_row_of_records_that_raised() -> None:
+    _, after = follows(FoldRaised(None, BROKEN), RaiseHistory(in_a_row=2, last=7), folded=8)
+
+    assert (after.in_a_row, after.last) == (2, 7)
+
+
 def test_keys_at_fault_are_no_row() -> None:
     history = RaiseHistory()
     for offset in range(5):
@@ -89,10 +95,12 @@ def test_what_a_lane_remembers_of_its_raises_is_applied_by_the_next_runner_until
     for offset, error in ((4, BROKEN), (6, FAULT), (6, KeyFault("beta", "nor here"))):
         raises.blame(FoldRaised(offset, error), 0, folded=offset - 1, reached=offset, quarantines=True)
 
+    raises.restored(4)
     assert list(raises.records) == [4]
     assert [fault.key for fault in raises.faults[6]] == ["acme", "beta"]
-    raises.restored(5)
-    assert (list(raises.records), list(raises.faults)) == ([], [6])
+    for durable_up_to in (5, 6):
+        raises.restored(durable_up_to)
+        assert (list(raises.records), list(raises.faults)) == ([], [6])
     raises.restored(7)
     assert raises.faults == {}
 

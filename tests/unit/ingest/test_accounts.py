@@ -41,6 +41,8 @@ def taken(client: str = "server", **call: Any) -> Admitted:
             "aliases: a: b is an alias itself; each stands for the other; leave one out",
         ),
         ({"aliases": {"a": ""}}, "neither may be empty"),
+        ({"aliases": {"": "a"}}, "neither may be empty"),
+        ({"domains": {"acme.com": ""}}, "domains: acme.com: the account is empty"),
         ({"domains": {"kim@acme.com": "acme"}}, "is no domain; write it as acme.com"),
         ({"domains": {"GMail.com": "acme"}}, "anybody can have an address there"),
         ({"domains": {"acme.com": "acme", "ACME.com": "globex"}}, "domains: ACME.com: there twice"),

@@ -54,6 +54,32 @@ def test_an_event_of_a_backfill_says_when_it_happened() -> None:
     assert (refused.value.code, refused.value.field) == ("missing_field", "timestamp")
 
 
+@pytest.mark.parametrize(
+    ("stamp", "millis"),
+    [
+        ("2027-01-15T08:00:00Z", NOW),
+        ("2027-01-15T09:00:01.123999+01:00", NOW + 1_123),
+        ("2027-01-15T02:30:00-05:30", NOW),
+        ("2027-01-15T08:00:00.007", NOW + 7),
+        ("2027-01-15", NOW - 8 * HOUR_MS),
+        ("1969-12-31T23:59:59.999Z", -1),
+        (None, None),
+        ("", None),
+    ],
+)
+def test_a_text_is_read_to_the_millisecond_in_its_own_time_zone_else_as_utc(
+    stamp: str | None, millis: int | None
+) -> None:
+    assert to_millis(stamp, "timestamp") == millis
+
+
+def test_a_text_that_is_no_time_is_quoted() -> None:
+    with pytest.raises(Rejected, match="'yesterday' is no time; send ISO 8601") as refused:
+        to_millis("yesterday", "timestamp")
+
+    assert (refused.value.code, refused.value.field) == ("invalid_timestamp", "timestamp")
+
+
 def test_numbers_are_milliseconds_of_the_years_1973_to_2286() -> None:
     assert [to_millis(number, "timestamp") for number in (10**11, 10**13 - 1)] == [10**11, 10**13 - 1]
     for number in (10**11 - 1, 10**13, -(10**12), True, 1.8e12):
