@@ -79,6 +79,7 @@ def test_an_event_is_nested_so_deep_and_no_deeper_and_brackets_within_texts_are_
     inner = LIMITS.depth - 2  # the event and its properties are two
 
     assert taken(b"[" * inner + b"]" * inner)
+    assert taken(b"[[]," + b"[" * (inner - 1) + b"]" * (inner - 1) + b"]")
     assert not taken(b"[" * (inner + 1) + b"]" * (inner + 1))
     assert taken(b"[" + b",".join([b'{"b":"[[{{\\"[["}'] * 100) + b"]")
 
