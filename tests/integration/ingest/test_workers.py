@@ -14,6 +14,7 @@ import pytest
 
 from schemas import codec
 from services.shared.kafka import clients
+from services.shared.kafka.embedded.free_ports import free_port
 from services.shared.kafka.settings import KafkaSettings
 from tests.support.keys import entry
 from tests.support.service_process import ServiceProcess
@@ -24,6 +25,8 @@ pytestmark = pytest.mark.integration
 CLIENTS = 24
 BEFORE, AFTER = 400, 800
 """Events acknowledged before a worker is killed, and in all."""
+_PORTS = 21
+"""The one that both workers share, and their own, ten and twenty above it."""
 
 
 async def ready(port: int) -> int | None:
@@ -71,8 +74,9 @@ async def test_killing_a_worker_loses_nothing_that_was_acknowledged(
     keys = tmp_path / "keys.yaml"
     keys.write_text(entry("wk", "web"))
     parent = ServiceProcess(
-        "ingest", kafka_settings, tmp_path, TIDEMARK_INGEST_WORKERS="2", TIDEMARK_WRITE_KEYS_FILE=str(keys)
-    )
+        "ingest", kafka_settings, tmp_path, free_port(_PORTS),
+        TIDEMARK_INGEST_WORKERS="2", TIDEMARK_WRITE_KEYS_FILE=str(keys),
+    )  # fmt: skip
     own = [parent.port + 10, parent.port + 20]
     await parent.start()
     pids: list[int | None] = []
@@ -131,7 +135,7 @@ async def test_the_shared_port_has_no_metrics_and_says_where_they_are(
     keys = tmp_path / "keys.yaml"
     keys.write_text(entry("wk", "web", events_per_s=10, burst_s=2))
     more = {"TIDEMARK_INGEST_WORKERS": "2", "TIDEMARK_INGEST_WORKER": "1", "TIDEMARK_WRITE_KEYS_FILE": str(keys)}
-    worker = ServiceProcess("ingest", kafka_settings, tmp_path, **more)
+    worker = ServiceProcess("ingest", kafka_settings, tmp_path, free_port(_PORTS), **more)
     await worker.start()
     await until(lambda: ready(worker.port + 10), 60, lambda: worker.log.read_text()[-2_000:])
 
