@@ -296,7 +296,11 @@ class KafkaEventLog:
     async def _look(self) -> None:
         """Find the partitions that take long, and see to it that nobody else waits for them."""
         while True:
+            before = time.monotonic()
             await asyncio.sleep(_LOOK_EVERY_S)
+            if time.monotonic() - before > 2 * _LOOK_EVERY_S:
+                # The loop stood still, not Kafka: what was acknowledged meanwhile is read before anything is judged.
+                await asyncio.sleep(_LOOK_EVERY_S)
             now = time.monotonic()
             self._expire(now)
             self._queues.tell_topics()

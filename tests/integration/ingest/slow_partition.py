@@ -28,6 +28,8 @@ class SlowPartitions:
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
+        self.withheld = 0
+        """How many answers were held, so far."""
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
@@ -74,6 +76,7 @@ class SlowPartitions:
                         await self._released.wait_for(lambda: self._releases > released)  # noqa: B023
                 up.write(request)
                 answer = await _frame(down)
+                self.withheld += bool(touched & self._held)
                 async with self._released:
                     await self._released.wait_for(lambda: not (touched & self._held))  # noqa: B023
                 writer.write(self._here(answer))

@@ -251,6 +251,27 @@ async def test_what_a_slow_partition_holds_leaves_room_for_the_others(
     await log.close()
 
 
+async def test_a_process_that_stood_still_takes_no_partition_for_slow(
+    slow: tuple[SlowPartitions, KafkaSettings], caplog: pytest.LogCaptureFixture
+) -> None:
+    """As on a machine that was paused: what was acknowledged meanwhile is read before anybody is told to come again."""
+    way, kafka = slow
+    log = await started(kafka, ProduceBounds(ack_timeout_s=2.5))
+    event = LogRecord("usage-events", account(SLOW).encode(), b"x")
+    await log.append([event])
+    caplog.clear()
+    way.hold(f"{kafka.topic_prefix}usage-events", SLOW)
+    appended = asyncio.create_task(log.append([event]))
+    await until(lambda: way.withheld)
+
+    time.sleep(3)  # nothing else of this process runs meanwhile: that is what is tested
+    await way.release()
+
+    await appended
+    assert "partition_is_slow" not in caplog.messages
+    await log.close()
+
+
 async def test_all_partitions_slow_is_not_ready(slow: tuple[SlowPartitions, KafkaSettings]) -> None:
     way, kafka = slow
     log = await started(kafka, SETTINGS.bounds())
