@@ -106,8 +106,13 @@ async def test_a_stopped_broker_is_a_429_and_nothing_acknowledged_is_lost(
         await until(lambda: len(acknowledged) > 200)
         await asyncio.to_thread(node.kill)
         await until(lambda: 429 in statuses)
+        # One partition may be put off a moment before all are, and on a busy machine while the broker is still there.
         async with httpx.AsyncClient(base_url=base) as http:
-            assert (await http.get("/readyz")).status_code == 503
+
+            async def refuses() -> bool:
+                return (await http.get("/readyz")).status_code == 503
+
+            await until(refuses)
             assert (await http.get("/healthz")).status_code == 200
         await until(lambda: statuses.count(429) > 20)
         before = len(acknowledged)
