@@ -32,6 +32,8 @@ from services.shared.process.garbage import gc_paused
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 os.environ.setdefault("TIDEMARK_PSEUDONYM_KEY", "5e" * 32)
+# Files with secrets that every user may write are refused, and where the umask is 0 all that tests write are such.
+os.umask(0o022)
 # A test process that is killed takes the services that it has started with it; brokers and servers of ClickHouse watch their
 # standard input.
 os.environ["TIDEMARK_STOP_WITH_PARENT"] = "1"
