@@ -18,10 +18,10 @@ from services.shared.kafka.settings import KafkaSettings
 class ServiceProcess:
     """`python -m services.<name>` on a free port, or a given one, with the settings of a test's topics; its log is in the folder."""
 
-    def __init__(self, name: str, kafka: KafkaSettings, folder: Path, port: int = 0, **environment: str) -> None:
+    def __init__(self, name: str, kafka: KafkaSettings, folder: Path, **environment: str) -> None:
         self.name = name
         self.kafka = kafka
-        self.port = port or free_port()
+        self.port = int(environment.get("TIDEMARK_HTTP_PORT") or free_port())
         self.log = folder / f"{name}.log"
         self.process: asyncio.subprocess.Process | None = None
         self._environment = os.environ | {

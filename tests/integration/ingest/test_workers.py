@@ -74,8 +74,8 @@ async def test_killing_a_worker_loses_nothing_that_was_acknowledged(
     keys = tmp_path / "keys.yaml"
     keys.write_text(entry("wk", "web"))
     parent = ServiceProcess(
-        "ingest", kafka_settings, tmp_path, free_port(_PORTS),
-        TIDEMARK_INGEST_WORKERS="2", TIDEMARK_WRITE_KEYS_FILE=str(keys),
+        "ingest", kafka_settings, tmp_path, TIDEMARK_INGEST_WORKERS="2", TIDEMARK_WRITE_KEYS_FILE=str(keys),
+        TIDEMARK_HTTP_PORT=str(free_port(_PORTS)),
     )  # fmt: skip
     own = [parent.port + 10, parent.port + 20]
     await parent.start()
@@ -134,8 +134,11 @@ async def test_the_shared_port_has_no_metrics_and_says_where_they_are(
 ) -> None:
     keys = tmp_path / "keys.yaml"
     keys.write_text(entry("wk", "web", events_per_s=10, burst_s=2))
-    more = {"TIDEMARK_INGEST_WORKERS": "2", "TIDEMARK_INGEST_WORKER": "1", "TIDEMARK_WRITE_KEYS_FILE": str(keys)}
-    worker = ServiceProcess("ingest", kafka_settings, tmp_path, free_port(_PORTS), **more)
+    more = {
+        "TIDEMARK_INGEST_WORKERS": "2", "TIDEMARK_INGEST_WORKER": "1", "TIDEMARK_WRITE_KEYS_FILE": str(keys),
+        "TIDEMARK_HTTP_PORT": str(free_port(_PORTS)),
+    }  # fmt: skip
+    worker = ServiceProcess("ingest", kafka_settings, tmp_path, **more)
     await worker.start()
     await until(lambda: ready(worker.port + 10), 60, lambda: worker.log.read_text()[-2_000:])
 
