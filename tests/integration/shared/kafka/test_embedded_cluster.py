@@ -48,11 +48,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedCluste
 
 @pytest.fixture
 async def kafka(cluster: EmbeddedCluster) -> KafkaSettings:
-    """The topic `fleet` on it, whole: every replica is in sync."""
+    """The topic `fleet` on it, and beside it `installation`, both whole: every replica is in sync."""
     cluster.start()
     kafka = KafkaSettings(bootstrap_servers=cluster.bootstrap, replication=3)
     await topics.create(kafka, [TOPICS["fleet"]])
     await until(lambda: in_sync(cluster, {1, 2, 3}))
+    await until(lambda: in_sync(cluster, {1, 2, 3}, INSTALLATION))
     return kafka
 
 
