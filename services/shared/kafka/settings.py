@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -86,11 +87,16 @@ class KafkaSettings(Settings):
 
     def tls(self) -> ssl.SSLContext:
         """
-        Return what TLS connections are made with.
+        Return what TLS connections are made with, from the files as they were when it was asked first.
 
         Raises:
             ValueError: a file cannot be used; the text names its variable.
         """
+        return self._tls
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        # Once: whoever replaces a certificate writes it before its key, and clients are made all the time.
         try:
             context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=_text(self.ssl_cafile))
         except OSError as error:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from services.shared.errors import ConfigurationError
+from services.shared.kafka.cause import find_cause
+from services.shared.kafka.embedded.free_ports import free_port
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import load
 
@@ -44,3 +53,46 @@ def test_sasl_and_tls_reach_the_clients() -> None:
 def test_names_carry_the_prefix() -> None:
     """Two deployments on one cluster do not meet."""
     assert KafkaSettings(topic_prefix="blue-").scoped("usage-events") == "blue-usage-events"
+
+
+def _certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """Write a certificate that signs itself, and its key; return where they are."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tidemark")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(who)
+        .issuer_name(who)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    certificate, private = folder / f"{name}.pem", folder / f"{name}.key"
+    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return certificate, private
+
+
+async def test_a_certificate_that_is_replaced_before_its_key_ends_no_process_that_runs(tmp_path: Path) -> None:
+    """Clients are made all the time, by the watch of the cluster every five seconds: they go on with what was read at the start."""
+    certificate, key = _certificate(tmp_path, "client")
+    kafka = load(
+        KafkaSettings,
+        bootstrap_servers=f"127.0.0.1:{free_port()}",
+        security_protocol="SSL",
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
+    certificate.write_bytes(_certificate(tmp_path, "next")[0].read_bytes())
+
+    cause = await find_cause(kafka)
+
+    assert cause is not None
+    assert "nothing listens" in cause.text
+    with pytest.raises(ConfigurationError, match="KAFKA_SSL_KEYFILE: the key does not belong"):
+        load(KafkaSettings, security_protocol="SSL", ssl_certfile=certificate, ssl_keyfile=key)
