@@ -108,6 +108,19 @@ class UnreadableState(LaneStopped):
         )
 
 
+class DamagedChangelog(LaneStopped):
+    """A broker gives a batch of the lane's changelogs that is not what was written: another worker would get the same."""
+
+    reason = "state"
+    clean = False
+
+    def __init__(self, topic: str, partition: int, cause: BaseException) -> None:
+        super().__init__(
+            f"{topic}/{partition}: its changelogs are damaged on the broker that leads them ({type(cause).__name__}: {cause})."
+            " Let another replica lead and restart this worker; see docs/runbooks/TidemarkLaneStopped.md. The other lanes go on."
+        )
+
+
 class Unanswered(LaneStopped):
     """A record cannot be folded before a record further down the log has answered; nothing was changed by it."""
 

@@ -11,7 +11,9 @@ import logging
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from services.shared.engine.errors import SourceGap, UnreadableState
+from aiokafka.errors import CorruptRecordException
+
+from services.shared.engine.errors import DamagedChangelog, SourceGap, UnreadableState
 from services.shared.engine.fold.raises import Raises
 from services.shared.engine.fold.restore import Restored, restore
 from services.shared.engine.fold.runner import LaneRunner
@@ -39,7 +41,7 @@ async def recover(
 
     Raises:
         ChangelogBehind, ChangelogRecreated, SourceBehind, SourceGap, SourceRecreated: the changelogs and the source do not fit together.
-        NotThisVersion: a newer version wrote the changelogs.
+        NotThisVersion, UnreadableState, DamagedChangelog: the changelogs cannot be read.
         KafkaError: Kafka has not answered; see `services.shared.kafka.asking.passes`.
     """
     bounds = await host.bounds(spec.topic, partition)
@@ -69,7 +71,10 @@ async def recover(
 
 async def _restored(spec: LaneSpec, partition: int, host: LaneHost, metrics: LaneMetrics) -> Restored:
     """Load the changelogs and restore a processor from them; what was loaded is given back on return."""
-    loaded = await host.load(spec, partition)
+    try:
+        loaded = await host.load(spec, partition)
+    except CorruptRecordException as error:
+        raise DamagedChangelog(spec.topic, partition, error) from error
     with gc_paused():
         restoring = restore(spec, partition, loaded.stores)
         while True:
