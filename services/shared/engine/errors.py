@@ -93,6 +93,19 @@ class NotThisVersion(LaneStopped):
         self.clean = clean
 
 
+class DamagedSource(LaneStopped):
+    """A broker gives a batch of the source that is not what was written."""
+
+    reason = "source_damaged"
+
+    def __init__(self, topic: str, partition: int, offset: int, detail: str) -> None:
+        """Take how far the lane has come."""
+        super().__init__(
+            f"{topic}/{partition}: soon after offset {offset} the source is damaged on the broker that leads it ({detail})."
+            " Let another replica lead and restart this worker; see docs/runbooks/TidemarkLaneStopped.md. The other lanes go on."
+        )
+
+
 class UnreadableState(LaneStopped):
     """A record of the lane's changelogs is no state at all: another worker would meet the same, so none of them ends for it."""
 

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from services.shared.engine.errors import DamagedChangelog
+from services.shared.engine.errors import DamagedChangelog, DamagedSource
 from services.shared.engine.settings import EngineSettings
 from services.shared.kafka.embedded.broker import EmbeddedBroker
+from services.shared.kafka.partition import partition_for
 from tests.support.counting.in_process import working
 from tests.support.counting.trial import CHANGELOG, SOURCE, Trial, trial
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
+KEYS = [b"k%d" % n for n in range(20)]
 SETTINGS = EngineSettings(session_timeout_s=3, heartbeat_s=0.3, transaction_ms=20)
 
 
@@ -38,7 +40,7 @@ def damage(broker: EmbeddedBroker, name: str) -> None:
 
 
 async def two_lanes(log: Trial) -> None:
-    await log.produce((b"k%d" % n, b"1") for n in range(20))
+    await log.produce((key, b"1") for key in KEYS)
 
 
 async def test_a_changelog_that_cannot_be_read_stops_its_lane_and_no_other(
@@ -57,3 +59,20 @@ async def test_a_changelog_that_cannot_be_read_stops_its_lane_and_no_other(
 
             assert isinstance(lanes.of(SOURCE)[0].stopped, DamagedChangelog)
             assert f"{CHANGELOG}', partition=0" in str(again.not_ready())
+
+
+async def test_a_source_that_cannot_be_read_stops_its_lane_and_no_other(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    async with trial(broker.bootstrap, partitions=2) as log:
+        await two_lanes(log)
+        damage(broker, f"{log.scoped(SOURCE)}-0")
+
+        async with working(log.kafka, tmp_path, SETTINGS) as worker:
+            lanes = worker.lanes
+            await until(lambda: set(lanes.of(SOURCE)) == {0, 1}, 30)
+            await until(lambda: lanes.of(SOURCE)[0].stopped, 30, lambda: str(worker.not_ready()))
+            await two_lanes(log)
+            of_the_other = 2 * sum(partition_for(key, 2) == 1 for key in KEYS)
+            await until(lambda: lanes.of(SOURCE)[1].durable.offset == of_the_other, 30)
+
+            assert isinstance(lanes.of(SOURCE)[0].stopped, DamagedSource)
+            assert f"{SOURCE}/0: soon after offset 0 the source is damaged" in str(worker.not_ready())

@@ -121,3 +121,16 @@ async def test_a_hole_in_a_transactional_source_is_nothing() -> None:
 
     await until(lambda: host.counts() == {b"a": 2})
     assert lane.next == Position(9)
+
+
+async def test_a_lane_whose_source_is_damaged_folds_what_was_delivered_before_it_stops() -> None:
+    host = Host(settings=PATIENT)
+    lane = await running(host)
+
+    lane.receive(chunk(0, "1", "2"))
+    lane.source_damaged("Invalid CRC")
+
+    await until(lambda: lane.stopped)
+    assert lane.durable == Position(2)
+    assert host.counts() == {b"a": 2}
+    assert host.failed == []

@@ -5,6 +5,7 @@ Faust's Kafka consumer with what it hard-codes set right: a private seam, held b
 - isolation level: Faust reads uncommitted records unless its own exactly_once is on;
 - fetch_max_wait_ms: with 1500 the partitions that have records wait for those that have none;
 - what a fetch covers, so that lanes can tell a hole in the log from records that got lost on the way;
+- a batch whose checksum does not hold ends the consumer: only its partition is not read any more;
 - records stay as aiokafka's C parser makes them (`services.shared.kafka.as_read`);
 - stopping: it waits for a rebalance under way, and the interpreter waits for its thread;
 - waiting: with all partitions full Faust sleeps a second and stops polling, and the group evicts the worker;
@@ -20,7 +21,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.errors import ConsumerStoppedError
+from aiokafka.errors import ConsumerStoppedError, CorruptRecordException
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode.threads import ServiceThread, WorkerThread
@@ -62,6 +63,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         super().__init__(*args, **kwargs)
         self.polled_at = time.monotonic()
         """When the thread last took up a poll; one that hangs, or waits behind a call that hangs, does not."""
+        self._damaged: dict[TP, tuple[Any, str]] = {}
+        """Partitions with a fetch that cannot be read, that fetch, and why."""
 
     async def on_thread_stop(self) -> None:
         """
@@ -130,11 +133,17 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                     # committed offsets, which does nothing where none was ever committed: records would be lost.
                     return {}
                 wanted = set(active_partitions)
+                if self._damaged:
+                    wanted = {tp for tp in wanted if self.damaged(tp) is None}
                 if wanted:
                     # Nothing is awaited between the two readings of the positions: without a timeout the call
                     # returns what is there.
                     start = positions(consumer, wanted)
-                    records = await fetcher.fetched_records(wanted, timeout=0, max_records=max_records)
+                    try:
+                        records = await fetcher.fetched_records(wanted, timeout=0, max_records=max_records)
+                    except CorruptRecordException as error:
+                        self._set_apart(consumer, start, error)
+                        continue
                     end = positions(consumer, wanted)
                     # Where a fetch held aborted records and markers alone, the position has moved all the same.
                     moved = [tp for tp, at in start.items() if end.get(tp, at) > at]
@@ -149,6 +158,30 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                     waiter.cancel()
                     return {}
                 waiter.result()
+
+    def _set_apart(self, consumer: AIOKafkaConsumer, start: Mapping[TP, int], error: CorruptRecordException) -> None:
+        """
+        Read the partition that an error names no more, and what was taken of others before it once more.
+
+        Raises:
+            CorruptRecordException: it names none.
+        """
+        fetcher, why = consumer._fetcher, str(error)
+        named = next((tp for tp in fetcher._records if str(tp) in why), None)
+        if named is None:
+            raise error
+        self._damaged[TP(*named)] = fetcher._records[named], why
+        for tp, at in positions(consumer, set(start)).items():
+            if at != start[tp]:
+                fetcher.seek_to(tp, start[tp])
+
+    def damaged(self, tp: TP) -> str | None:
+        """Return why a partition is not read any more; None where it is: a seek, or another assignment, begins anew."""
+        fetched, why = self._damaged.get(tp, (None, ""))
+        if fetched is None:
+            return None
+        held = self._ensure_consumer()._fetcher._records.get(tp)
+        return why if held is fetched and fetched._assignment.active else None
 
     def _flowing(self) -> bool:
         return self.consumer.flow_active
@@ -260,6 +293,10 @@ class Consumer(driver.Consumer):
     def covered(self, tp: TP) -> int | None:
         """Return how far a partition has been read, None if that is not known now."""
         return positions(self._thread._ensure_consumer(), {tp}).get(tp)
+
+    def damaged(self, tp: TP) -> str | None:
+        """Return why the next records of a partition cannot be read; None while nothing is known of that."""
+        return self._thread.damaged(tp)
 
     def end(self, tp: TP) -> int | None:
         """Return the end of what may be read of a partition, as the last fetch told; None before it."""

@@ -16,7 +16,7 @@ from contextlib import suppress
 from aiokafka.errors import KafkaError
 
 from services.shared.engine.chunk import Chunk
-from services.shared.engine.errors import SourceGap
+from services.shared.engine.errors import LaneStopped, SourceGap
 from services.shared.engine.fold.runner import LaneRunner
 from services.shared.engine.fold.start import check, check_id
 from services.shared.engine.lane.commits import Commits
@@ -54,6 +54,13 @@ class Feeding:
         self._compare_at: float | None = None
         """When the source has to be compared with what came, before anything more is taken; None where it agrees."""
 
+        self._at_end: LaneStopped | None = None
+        """With what the lane stops when it has folded all that was delivered; None: it does not."""
+
+    def stop_at_end(self, reason: LaneStopped) -> None:
+        """Stop the lane once all that was delivered is folded."""
+        self._at_end = reason
+
     def compare(self) -> None:
         """Compare the source with what came before anything more is taken."""
         if self._compare_at is None:
@@ -73,6 +80,8 @@ class Feeding:
             await self._compare(runner, self._compare_at)
         elif self._intake and not commits.full(runner):
             await self._take(runner)
+        elif self._at_end is not None and not self._intake:
+            raise self._at_end
         else:
             await self._life.woken()
 

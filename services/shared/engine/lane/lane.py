@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 
 from services.shared.engine.chunk import Chunk
-from services.shared.engine.errors import LaneStopped
+from services.shared.engine.errors import DamagedSource, LaneStopped
 from services.shared.engine.lane.metrics import LaneMetrics
 from services.shared.engine.lane.ports import LaneHost
 from services.shared.engine.lane.states import LaneEvent, LanePhase, LaneState
@@ -111,6 +111,11 @@ class Lane:
     def compare(self) -> None:
         """Have the source compared with what was delivered: the consumer has moved past it, and no chunk says so."""
         self._work.feeding.compare()
+        self._work.life.wake()
+
+    def source_damaged(self, detail: str) -> None:
+        """Have the lane stop once it has folded what was delivered: nobody can read what comes next."""
+        self._work.feeding.stop_at_end(DamagedSource(self.topic, self.partition, self.received, detail))
         self._work.life.wake()
 
     # what the group asks for

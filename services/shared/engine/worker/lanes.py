@@ -165,6 +165,12 @@ class Lanes:
             self._metrics.lanes.labels(topic, state.value).set(count)
         return longest
 
+    def stop_damaged(self, why: Callable[[TopicPartition], str | None]) -> None:
+        """Stop the lanes whose source is not read any more; `why` says so of a partition, else None."""
+        for tp, lane in self._lanes.items():
+            if lane.ready and (damage := why(tp)) is not None:
+                lane.source_damaged(damage)
+
     def _compare(self, tp: TopicPartition, lane: Lane, covered: int) -> None:
         """
         Have a lane compare its source where the consumer stands elsewhere than its chunks end, at two looks in a row.

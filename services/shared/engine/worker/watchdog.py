@@ -73,6 +73,7 @@ class Watchdog:
         """Refresh the gauges; end the process if it has stood still for too long and a new one may not."""
         silent = self._silent()
         stalled = self._lanes.observe(self._known, time.time(), silent, self._written)
+        self._lanes.stop_damaged(lambda lane: consumer_of(self._app).damaged(self._tp(lane)))
         if min(max(stalled, silent), self._ends.reached_for()) > 2 * self._settings.stall_s:
             what = "the consumer has not polled" if silent >= stalled else "a lane with records to fold has not moved"
             self._fail(FailStop(f"{what} for {max(stalled, silent):.0f} s while the cluster answers"))
