@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from services.shared.engine.errors import EXIT_FAIL_STOP, EXIT_REFUSED, FailStop
+from services.shared.engine.kafka.cluster import Cluster
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.worker.worker import Worker
 from services.shared.errors import IncompatibleState
@@ -17,6 +19,7 @@ from services.shared.kafka.embedded.free_ports import free_port
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings
 from tests.support.counting.processor import counting_spec
+from tests.support.waiting import until
 
 
 def new_worker(tmp_path: Path, left: list[int]) -> Worker:
@@ -76,16 +79,43 @@ async def test_a_stop_that_hangs_with_the_loop_ends_all_the_same(
     assert gone.is_set()
 
 
-async def test_a_watchdog_that_breaks_ends_the_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "watch",
+    [
+        "services.shared.engine.worker.watchdog.Watchdog.run",
+        "services.shared.kafka.watch.ClusterWatch.run",
+        "services.shared.engine.worker.worker.Worker._watch_place",
+    ],
+)
+async def test_a_watch_that_breaks_ends_the_process(
+    watch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody else would see that nothing is watched any more."""
 
-    class Broken:
-        async def run(self) -> None:
-            raise ZeroDivisionError("as asked")
+    async def for_ever(*_: object) -> None:
+        await asyncio.Event().wait()
 
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError("as asked")
+
+    async def answered(*_: object) -> Cluster:
+        return Cluster({}, {})
+
+    module = "services.shared.engine.worker.worker"
+    for name in ("Worker._run_app", "Worker._watch_place", "Watchdog.run", "ClusterWatch.run", "ChangelogWatch.run"):
+        monkeypatch.setattr(f"{module}.{name}", for_ever)
+    monkeypatch.setattr(f"{module}.Worker._answered", answered)
+    monkeypatch.setattr(f"{module}.Membership.wait_until_free", AsyncMock())
+    monkeypatch.setattr(watch, broken)
     left: list[int] = []
-    await new_worker(tmp_path, left)._watch(Broken())  # type: ignore[arg-type]
+    worker = new_worker(tmp_path, left)
 
+    await worker._start()
+    await until(lambda: left, 10)
+
+    for task in worker._tasks:
+        task.cancel()
+    await asyncio.wait(worker._tasks)
     assert left == [EXIT_FAIL_STOP]
 
 

@@ -14,7 +14,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry
@@ -134,10 +134,10 @@ class Worker:
         self._cluster.answered()
         self._tasks = [
             asyncio.create_task(self._run_app(self._app)),
-            asyncio.create_task(self._watch(watchdog)),
-            asyncio.create_task(self._watch_cluster()),
+            asyncio.create_task(self._watch(watchdog.run())),
+            asyncio.create_task(self._watch(self._cluster.run(self.partitions))),
             asyncio.create_task(ChangelogWatch(self.kafka, self.lanes.specs.values(), self.metrics).run()),
-            asyncio.create_task(self._watch_place(self._app)),
+            asyncio.create_task(self._watch(self._watch_place(self._app))),
         ]
 
     async def _answered(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
@@ -148,12 +148,6 @@ class Worker:
     def _wait_for(self, cause: str) -> None:
         tell_log(cause)
         self._waits_for = f"waiting for Kafka: {cause}"
-
-    async def _watch_cluster(self) -> None:
-        try:
-            await self._cluster.run(self.partitions)
-        except Misfit as error:
-            self.fail(error)
 
     def stop(self) -> None:
         """Ask `run` to commit what is folded, leave and return."""
@@ -275,9 +269,9 @@ class Worker:
         if not self._stopping.is_set():
             self.fail(app.crash_reason or FailStop("Faust stopped by itself"))
 
-    async def _watch(self, watchdog: Watchdog) -> None:
+    async def _watch(self, watching: Coroutine[Any, Any, None]) -> None:
         try:
-            await watchdog.run()
+            await watching
         except Exception as error:  # noqa: BLE001 - unwatched is worse than restarted
             self.fail(error)
 
