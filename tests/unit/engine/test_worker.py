@@ -52,6 +52,30 @@ async def test_a_worker_waits_for_its_broker_and_can_be_stopped_meanwhile(
     assert left == []
 
 
+async def test_a_worker_that_waits_for_its_place_in_the_group_says_so_and_is_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kafka was away for long before it answered, and is not asked again before the wait is over."""
+    module = "services.shared.engine.worker.worker"
+    waiting = asyncio.Event()
+
+    async def never_free(_: object) -> None:
+        waiting.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(f"{module}.until_answered", AsyncMock(return_value=Cluster({}, {})))
+    monkeypatch.setattr(f"{module}.Membership.wait_until_free", never_free)
+    worker = new_worker(tmp_path, [])
+    worker._cluster._answered_at -= 300
+    running = asyncio.create_task(worker.run())
+    await waiting.wait()
+
+    assert str(worker.not_ready()).startswith("waiting until nobody else is the group member counting-")
+    assert worker.not_alive() is None
+    worker.stop()
+    await running
+
+
 async def test_a_stop_that_hangs_with_the_loop_ends_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

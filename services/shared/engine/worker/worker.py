@@ -82,7 +82,7 @@ class Worker:
         self._leave = leave
         self._stopping = asyncio.Event()
         self._waits_for: str | None = None
-        """What the start waits for; None while it does not wait for Kafka, and once it is over."""
+        """What the start waits for; None while it waits for nothing, and once it is over."""
         self._tasks: list[asyncio.Task[None]] = []
         self._app: App | None = None
         self._appender = Appender(lambda: producer(kafka), kafka.scoped)
@@ -122,6 +122,7 @@ class Worker:
         self._membership.take()
         cluster = await self._answered(lambda: learn(self.kafka, self.lanes.specs.values()))
         self.limits, self.partitions = cluster.limits, cluster.partitions
+        self._waits_for = f"waiting until nobody else is the group member {self._membership.instance}"
         await self._membership.wait_until_free()
         await self._answered(self._appender.start)
         self._app = make_app(
@@ -143,6 +144,7 @@ class Worker:
     async def _answered(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
         answer = await until_answered(self.kafka, ask, self._wait_for)
         self._waits_for = None
+        self._cluster.answered()
         return answer
 
     def _wait_for(self, cause: str) -> None:
