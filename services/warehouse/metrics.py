@@ -58,7 +58,7 @@ class WarehouseMetrics:
         )
         self.stopped = Gauge(
             "tidemark_warehouse_stopped",
-            "1 if a partition has a record that this version does not know, so that nothing more of it is stored.",
+            "1 if nothing more of a partition is stored: this version does not know a record of it, or a batch of it is damaged.",
             ["topic", "partition"],
             registry=registry,
         )

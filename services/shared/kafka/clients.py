@@ -8,15 +8,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError
+from aiokafka.errors import CorruptRecordException, KafkaConnectionError, KafkaError, NodeNotReadyError
 from aiokafka.protocol.metadata import MetadataRequest
 
 from services.shared.errors import Fatal, Misfit
 from services.shared.kafka.bootstrap import find_cluster
 from services.shared.kafka.cause import find_cause
+from services.shared.kafka.damage import positions, take_again
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings
 
@@ -89,15 +90,34 @@ def _ask_another_coordinator(client: AIOKafkaClient) -> None:
 
 
 class _Consumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
-    """
-    Stops without a cancellation that nobody asked for.
+    """Loses nothing beside a damaged batch, and stops without a cancellation that nobody asked for."""
 
-    A fetch that has failed waits a moment before the next one. Where aiokafka cancels it in that moment, it hands its cancellation
-    on to whoever stops the consumer: the task of a lane ended by it, and nobody was told.
-    """
+    async def getmany(
+        self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
+    ) -> dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]:
+        """
+        Take what was fetched, as aiokafka does.
+
+        Raises:
+            CorruptRecordException: a batch is damaged; what was taken of other partitions comes again with the next call.
+        """
+        start = positions(self, self.assignment())
+        try:
+            found: dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]] = await super().getmany(
+                *partitions, timeout_ms=timeout_ms, max_records=max_records
+            )
+        except CorruptRecordException:
+            take_again(self, start)
+            raise
+        return found
 
     async def stop(self) -> None:
-        """End the fetches, then all the rest."""
+        """
+        End the fetches, then all the rest.
+
+        A fetch that has failed waits a moment before the next one. Where aiokafka cancels it in that moment, it hands its
+        cancellation on to whoever stops the consumer: the task of a lane ended by it, and nobody was told.
+        """
         fetcher = self._fetcher
         if fetcher is not None and not self._closed:
             for tasks in ({fetcher._fetch_task}, set(fetcher._pending_tasks)):  # noqa: SLF001

@@ -18,17 +18,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import CorruptRecordException, KafkaError, OffsetOutOfRangeError
 
 from services.shared.errors import Fatal, Retryable
 from services.shared.kafka.as_read import take_as_read
 from services.shared.kafka.clients import consumer as new_consumer
+from services.shared.kafka.damage import damaged
 from services.shared.kafka.settings import KafkaSettings
 from services.warehouse.domain.rows import Row
 from services.warehouse.erasing import Erasing
 from services.warehouse.filling import batch as batches
 from services.warehouse.filling.lag import Lag
 from services.warehouse.filling.sources import Sources, place_of
+from services.warehouse.filling.stops import Stops
 from services.warehouse.filling.store_calls import StoreCalls
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import FillingStore
@@ -80,8 +82,7 @@ class KafkaSink:
         self._newest: dict[tuple[str, int], int] = {}
         self._noted_at = 0.0
         self._forgot_at = float("-inf")
-        self._stopped: dict[tuple[str, int], batches.Stop] = {}
-        """Partitions of which nothing more is stored by this version."""
+        self._stops = Stops(metrics)
         self._decoding = asyncio.Lock()
         self._lag: Lag | None = None
         """None before it has started."""
@@ -90,11 +91,8 @@ class KafkaSink:
 
     def not_ready(self) -> str | None:
         """Return what the sink waits for, None while records flow."""
-        for (topic, partition), stop in sorted(self._stopped.items()):
-            return (
-                f"{topic}/{partition} holds at offset {stop.offset} a record that this version does not know "
-                f"({stop.detail}): install the version that wrote it, or a later one"
-            )
+        if stopped := self._stops.told():
+            return stopped
         waits_for = self._calls.waits_for or (None if self._lag else "the sink has not started")
         unknown = self._lag.unknown(time.time()) if self._lag else None
         if waits_for or unknown is None:
@@ -174,7 +172,7 @@ class KafkaSink:
         """Decode one batch, store it after the one before, and say where that leaves us."""
         async with self._decoding:  # in order: what a batch stops, the next one lacks
             batch = await self._decoded(reader, messages)
-            positions = positions | {place: stop.offset for place, stop in self._stopped.items()}
+            positions = positions | {place: stop.offset for place, stop in self._stops.unknown.items()}
         if before is not None:
             await before
         if batch.rows:
@@ -184,22 +182,14 @@ class KafkaSink:
 
     async def _decoded(self, reader: AIOKafkaConsumer, messages: Messages) -> batches.Batch:
         """Make a batch of messages, and let go of them: three batches are held at a time."""
-        for place in messages.keys() & self._stopped:
+        for place in messages.keys() & self._stops.unknown:
             del messages[place]  # gathered before it was stopped, so beyond the record that stopped it
         batch = await self._calls.in_thread(lambda: batches.build(messages))
         messages.clear()
-        for place, stop in batch.stopped.items():
-            self._stop_at(reader, place, stop)
+        for (topic, partition), stop in batch.stopped.items():
+            self._stops.at_unknown((topic, partition), stop)
+            reader.pause(TopicPartition(self._kafka.scoped(topic), partition))
         return batch
-
-    def _stop_at(self, reader: AIOKafkaConsumer, place: tuple[str, int], stop: batches.Stop) -> None:
-        """Store nothing more of a partition: a version that knows the record goes on there. The others go on now."""
-        topic, partition = place
-        where = {"topic": topic, "partition": partition, "offset": stop.offset, "error": stop.detail}
-        log.critical("partition_stopped_by_unknown_version", extra=where)
-        self._stopped[place] = stop
-        self._metrics.stopped.labels(topic, str(partition)).set(1)
-        reader.pause(TopicPartition(self._kafka.scoped(topic), partition))
 
     async def _gather(self, reader: AIOKafkaConsumer) -> Messages:
         gathered: Messages = {}
@@ -215,6 +205,9 @@ class KafkaSink:
                 fetched = await reader.getmany(timeout_ms=int(left * 1000) + 1, max_records=most)
             except OffsetOutOfRangeError as error:
                 raise Fatal(f"retention passed the warehouse by, or a topic was made anew: {error}") from error
+            except CorruptRecordException as error:
+                await self._stop_at_damage(reader, error)
+                continue
             except KafkaError as error:
                 # What was gathered before is good, and positions have moved only past that.
                 log.warning("fetch_failed", extra={"error": repr(error)})
@@ -225,6 +218,14 @@ class KafkaSink:
                 rows += len(messages)
                 size += sum(len(message.value or b"") for message in messages)
         return gathered
+
+    async def _stop_at_damage(self, reader: AIOKafkaConsumer, error: CorruptRecordException) -> None:
+        """Read a partition with a batch that is not what was written no more. The others go on."""
+        tp = damaged(error, reader.assignment())
+        if tp is None:
+            raise error
+        self._stops.at_damage(self._place(tp), batches.Stop(await reader.position(tp), str(error)))
+        reader.pause(tp)
 
     async def _write(self, batch: batches.Batch) -> None:
         stored: dict[str, Sequence[Row]] = {}

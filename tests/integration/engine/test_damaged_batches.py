@@ -13,6 +13,7 @@ from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.kafka.partition import partition_for
 from tests.support.counting.in_process import working
 from tests.support.counting.trial import CHANGELOG, SOURCE, Trial, trial
+from tests.support.damaging import damage
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
@@ -27,16 +28,6 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]
     made.start()
     yield made
     made.stop()
-
-
-def damage(broker: EmbeddedBroker, name: str) -> None:
-    """Change one byte of the first batch of a partition."""
-    [segment] = broker.data.rglob(f"{name}/00000000000000000000.log")
-    with segment.open("r+b") as file:
-        file.seek(70)
-        [before] = file.read(1)
-        file.seek(70)
-        file.write(bytes([before ^ 0xFF]))
 
 
 async def two_lanes(log: Trial) -> None:

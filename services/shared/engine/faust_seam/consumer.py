@@ -29,6 +29,7 @@ from mode.threads import ServiceThread, WorkerThread
 from services.shared.engine.chunk import Fetched
 from services.shared.kafka.as_read import take_as_read
 from services.shared.kafka.bootstrap import find_cluster
+from services.shared.kafka.damage import damaged, positions, take_again
 
 FETCH_MAX_WAIT_MS = 50
 FETCH_MAX_BYTES = 16 << 20
@@ -166,14 +167,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         Raises:
             CorruptRecordException: it names none.
         """
-        fetcher, why = consumer._fetcher, str(error)
-        named = next((tp for tp in fetcher._records if str(tp) in why), None)
+        records = consumer._fetcher._records
+        named = damaged(error, records)
         if named is None:
             raise error
-        self._damaged[TP(*named)] = fetcher._records[named], why
-        for tp, at in positions(consumer, set(start)).items():
-            if at != start[tp]:
-                fetcher.seek_to(tp, start[tp])
+        self._damaged[TP(*named)] = records[named], str(error)
+        take_again(consumer, start)
 
     def damaged(self, tp: TP) -> str | None:
         """Return why a partition is not read any more; None where it is: a seek, or another assignment, begins anew."""
@@ -205,21 +204,6 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Check nothing: Faust's detector compares clocks of two kinds; the engine has its own watchdog."""
-
-
-def positions(consumer: AIOKafkaConsumer, partitions: set[TP]) -> dict[TP, int]:
-    """Return where the consumer stands in each assigned partition that has a position; call it in its own loop."""
-    subscription = consumer._fetcher._subscriptions.subscription
-    assignment = subscription.assignment if subscription is not None else None
-    if assignment is None:
-        return {}
-    found = {}
-    for tp in partitions:
-        if tp in assignment.tps:
-            state = assignment.state_value(tp)
-            if state.has_valid_position:
-                found[tp] = state.position
-    return found
 
 
 class Consumer(driver.Consumer):

@@ -1,0 +1,74 @@
+"""A batch on the broker's disk that is not what was written: its partition stands still visibly, and of others nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from schemas.topics import TOPICS
+from services.shared.kafka import topics
+from services.shared.kafka.embedded.broker import EmbeddedBroker
+from services.shared.kafka.settings import KafkaSettings
+from services.warehouse.domain.filters import EventFilter
+from services.warehouse.domain.rows import TABLE_OF_TOPIC
+from services.warehouse.memory.store import MemoryStore
+from tests.integration.warehouse.sinks import EVENT, T0, producing, sinking
+from tests.support.damaging import damage
+from tests.support.waiting import until
+from tests.support.warehouse_events import example
+
+pytestmark = pytest.mark.timeout(120)
+
+PARTITIONS = 4
+DAMAGED = 2
+"""Beside others before it in an answer of the broker."""
+EACH = 20
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
+    made = EmbeddedBroker(tmp_path / "broker")
+    made.start()
+    yield made
+    made.stop()
+
+
+async def send(kafka: KafkaSettings, name: str, partitions: set[int]) -> set[str]:
+    """Write events to partitions; return their ids."""
+    value = example("usage_event/examples/track.json")
+    sent = {f"{name}-{p}-{n}": p for p in partitions for n in range(EACH)}
+    async with producing(kafka) as producer:
+        topic = kafka.scoped("usage-events")
+        await asyncio.gather(
+            *[
+                await producer.send(
+                    topic, EVENT({**value, "event_id": each, "account": "acme", "occurred_at": T0}), partition=p
+                )
+                for each, p in sent.items()
+            ]
+        )
+    return set(sent)
+
+
+async def test_a_damaged_batch_stops_its_partition_and_loses_nothing_of_others(broker: EmbeddedBroker) -> None:
+    kafka = KafkaSettings(bootstrap_servers=broker.bootstrap, partitions=PARTITIONS)
+    await topics.create(kafka, [TOPICS[name] for name in TABLE_OF_TOPIC])
+    whole = set(range(PARTITIONS)) - {DAMAGED}
+    sent = await send(kafka, "before", whole)
+    await send(kafka, "damaged", {DAMAGED})
+    damage(broker, f"usage-events-{DAMAGED}")
+    store = MemoryStore()
+
+    async with sinking(kafka, store) as (sink, registry):
+        await until(lambda: "let another replica lead" in (sink.not_ready() or ""))
+        sent |= await send(kafka, "after", whole)
+        await until(lambda: all(store.positions().get(("usage-events", p)) == 2 * EACH for p in whole))
+
+        assert {str(row["event_id"]) for row in store.events(EventFilter("acme", limit=1_000)).rows} == sent
+        assert not store.positions().get(("usage-events", DAMAGED))
+        labels = {"topic": "usage-events", "partition": str(DAMAGED)}
+        assert registry.get_sample_value("tidemark_warehouse_stopped", labels) == 1
+        assert f"usage-events/{DAMAGED} is damaged soon after offset 0" in str(sink.not_ready())
