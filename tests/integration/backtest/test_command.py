@@ -137,11 +137,11 @@ def test_a_list_for_made_up_customers_alone_is_refused(tmp_path: Path) -> None:
     lost = tmp_path / "lost.csv"
     lost.write_text("account,date\nc0,2024-06-01\n")
 
-    assert "--outcomes says what became of real accounts" in refused("--outcomes", str(lost), "--generated", "1")
+    assert "--outcomes says what became of real accounts" in refused("--outcomes", str(lost), "--generated", "1", rc=2)
 
 
 def test_where_ones_own_history_is_says_nothing_of_a_file(events: Path) -> None:
-    assert "--from says where your own history is" in refused(*columns(events), "--from", "warehouse")
+    assert "--from says where your own history is" in refused(*columns(events), "--from", "warehouse", rc=2)
 
 
 def test_a_file_with_other_columns_is_refused_by_their_names(events: Path) -> None:
