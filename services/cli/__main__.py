@@ -124,7 +124,10 @@ def main() -> None:
     except Exception as error:
         if not type(error).__module__.startswith("aiokafka"):
             raise
-        print(f"tidemark: Kafka: {error!r}; `tidemark doctor` says whether it can be reached", file=sys.stderr)
+        to_do = "`tidemark doctor` says whether it can be reached"
+        if type(error).__name__ == "CorruptRecordException":  # by name: aiokafka is not imported for nothing
+            to_do = "the broker that leads the partition has a damaged copy: let another replica lead, and run it again"
+        print(f"tidemark: Kafka: {error!r}; {to_do}", file=sys.stderr)
         sys.exit(exit_status.FATAL)
 
 

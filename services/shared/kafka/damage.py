@@ -1,4 +1,4 @@
-# ruff: noqa: SLF001 - a private seam, held by contract tests
+# ruff: noqa: SLF001 - a private seam, held by tests that damage a real log
 """
 Batches that a broker does not give as they were written: a consumer raises for them, where their checksum does not hold.
 

@@ -60,8 +60,15 @@ async def test_what_was_fetched_beside_a_damaged_batch_is_read_again(monkeypatch
             raise CorruptRecordException(f"Invalid CRC - {bad}")
         return {TP(*other): ["record"]}
 
+    assignment = SimpleNamespace(
+        tps=at.keys(), state_value=lambda tp: SimpleNamespace(has_valid_position=True, position=at[tp])
+    )
     fetcher = SimpleNamespace(
-        _subscriptions=SimpleNamespace(reassignment_in_progress=False, fetch_context=nullcontext),
+        _subscriptions=SimpleNamespace(
+            reassignment_in_progress=False,
+            fetch_context=nullcontext,
+            subscription=SimpleNamespace(assignment=assignment),
+        ),
         _closed=False,
         _records={other: object(), bad: SimpleNamespace(_assignment=SimpleNamespace(active=True))},
         fetched_records=fetched_records,
@@ -73,7 +80,6 @@ async def test_what_was_fetched_beside_a_damaged_batch_is_read_again(monkeypatch
     thread._damaged = {}
     monkeypatch.setattr(thread, "_ensure_consumer", lambda: consumer)
     monkeypatch.setattr(seam, "take_as_read", lambda _: None)
-    monkeypatch.setattr(seam, "positions", lambda _, wanted: {tp: at[tp] for tp in wanted})
 
     found = await thread._fetch_records(consumer, {TP(*other), TP(*bad)}, timeout=1)
 
