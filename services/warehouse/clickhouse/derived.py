@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from schemas.topics import USAGE_EVENTS
 from services.shared.errors import Fatal
 from services.warehouse.clickhouse.events import PERSON, USES
+from services.warehouse.clickhouse.failed_writes import DRAFT
 from services.warehouse.clickhouse.migrations import Client
 
 BY_DAY = ("account_event_days", "account_user_days")
@@ -79,7 +80,7 @@ def make_whole(client: Client) -> dict[str, int]:
 
 def _store(client: Client, table: str, rows: str) -> None:
     """Store rows at once: of a part of them, the latest row of a partition would say that nothing lacks."""
-    draft = f"{table}_draft"
+    draft = f"{table}{DRAFT}"
     client.command(f"DROP TABLE IF EXISTS {draft}")
     client.command(f"CREATE TABLE {draft} AS {table}")
     client.command(f"INSERT INTO {draft} {rows}", settings=_STREAMED)

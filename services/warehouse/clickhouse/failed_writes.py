@@ -9,6 +9,7 @@ files as it loads them, and takes the parts that were merged for one that is too
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
@@ -17,6 +18,9 @@ from services.warehouse.clickhouse.asking import engines
 
 KEEP_PARTS_S = 30
 """How long parts that were merged are kept. The engine of chdb would delete them at once. The count is looked at every ten seconds."""
+
+DRAFT = "_draft"
+"""How the names of tables end that live for one statement."""
 
 _COUNT = "SELECT value FROM system.events WHERE event = 'WriteBufferFromFileDescriptorWriteFailed'"
 _BROKEN = """SELECT table, name, level, min_block_number, max_block_number FROM system.detached_parts
@@ -47,6 +51,13 @@ class BrokenPart(NamedTuple):
     Whether its rows are there all the same, in the parts that were merged into it, or will be: the rows of the last insert are
     read again, since the position to go on from is read from the rows.
     """
+
+
+def forget_empty_drafts(path: Path) -> None:
+    """Remove the definitions of drafts that were written in vain: the engine opens no folder with an empty one."""
+    for definition in path.glob(f"store/*/*/*{DRAFT}.sql"):
+        if not definition.stat().st_size:
+            definition.unlink()
 
 
 def keep_parts(client: Client) -> None:

@@ -28,7 +28,13 @@ from services.shared.files.data_folder import using
 from services.shared.kafka.partition import TopicPartition
 from services.warehouse.clickhouse.derived import make_whole
 from services.warehouse.clickhouse.erasing import ClickHouseErasing, ClickHouseTraces
-from services.warehouse.clickhouse.failed_writes import BrokenPart, FailedWrites, keep_parts, take_stock
+from services.warehouse.clickhouse.failed_writes import (
+    BrokenPart,
+    FailedWrites,
+    forget_empty_drafts,
+    keep_parts,
+    take_stock,
+)
 from services.warehouse.clickhouse.migrations import migrate
 from services.warehouse.clickhouse.native import native
 from services.warehouse.clickhouse.queries import ClickHouseQueries
@@ -201,6 +207,7 @@ def open_embedded(path: Path, database: str, memory_mb: int = EMBEDDED_MEMORY_MB
         path.mkdir(parents=True, exist_ok=True)
         if not os.access(path, os.W_OK):
             raise OSError(errno.EACCES, "it cannot be written to", str(path))
+        forget_empty_drafts(path)
         scratch = path.parent / "scratch"
         scratch.mkdir(exist_ok=True)
     free = shutil.disk_usage(path).free

@@ -57,6 +57,20 @@ def part(store: ClickHouseStore, name: str) -> Path:
     return Path(store._writer.query(asked).result_rows[0][0])
 
 
+def test_a_draft_whose_definition_was_written_in_vain_does_not_keep_the_store_shut(
+    open_: Opens, tmp_path: Path
+) -> None:
+    """So a start on a disk that is full was seen to leave it: the engine opens no folder with an empty definition."""
+    store = open_()
+    store.insert("events", [event(1, "acme")])
+    store.close()
+    (definition,) = (tmp_path / "clickhouse").glob("store/*/*/account_user_days.sql")
+    definition.with_stem("account_user_days_draft").touch()
+
+    assert open_().positions()["usage-events", 0] == 2
+    assert not definition.with_stem("account_user_days_draft").exists()
+
+
 def two_inserts_merged(open_: Opens) -> tuple[Path, Path, Path]:
     """Store an event twice, merge the two parts, and return where these and what was made of them are."""
     store = open_()
