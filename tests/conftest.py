@@ -118,6 +118,17 @@ def kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
+    """Yield a broker of this test alone, which may do to it what it likes."""
+    broker = EmbeddedBroker(tmp_path / "own_broker")
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.stop()
+
+
+@pytest.fixture
 def partitions() -> int:
     """How many partitions `kafka_settings` have: two show what several do, and each costs a broker work."""
     return 2

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from services.shared.kafka.broker_config import Node, Quorum, new_id
 from services.shared.kafka.embedded.broker import EmbeddedBroker
+from services.shared.kafka.embedded.broker_config import Node, Quorum, new_id
 from services.shared.kafka.embedded.free_ports import free_port
 
 HEAP_MB = 320

@@ -15,9 +15,9 @@ import httpx
 import pytest
 from aiokafka.protocol.admin import CreateAclsRequest
 
-from services.shared.kafka import broker_config
 from services.shared.kafka.clients import admin
 from services.shared.kafka.embedded import broker as embedded
+from services.shared.kafka.embedded import broker_config
 from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.kafka.embedded.free_ports import free_port
 from services.shared.kafka.settings import KafkaSettings

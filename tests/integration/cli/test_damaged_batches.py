@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -20,27 +18,19 @@ from tests.support.damaging import damage
 pytestmark = pytest.mark.timeout(120)
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
-    made = EmbeddedBroker(tmp_path / "broker")
-    made.start()
-    yield made
-    made.stop()
-
-
-async def test_a_command_ends_with_what_to_do_about_a_damaged_batch(broker: EmbeddedBroker) -> None:
-    kafka = KafkaSettings(bootstrap_servers=broker.bootstrap, partitions=1)
+async def test_a_command_ends_with_what_to_do_about_a_damaged_batch(own_broker: EmbeddedBroker) -> None:
+    kafka = KafkaSettings(bootstrap_servers=own_broker.bootstrap, partitions=1)
     await topics.create(kafka, [TOPICS["usage-rejected"], TOPICS["dead-letters"]])
     producer = clients.producer(kafka)
     await producer.start()
     await producer.send_and_wait("usage-rejected", b"no letter, but long enough to be damaged", partition=0)
     await producer.stop()
-    damage(broker, "usage-rejected-0")
+    damage(own_broker, "usage-rejected-0")
 
     said = await asyncio.to_thread(
         subprocess.run,
         command_line("rejected", "list"),
-        env={**os.environ, "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap, "TIDEMARK_PARTITIONS": "1"},
+        env={**os.environ, "KAFKA_BOOTSTRAP_SERVERS": own_broker.bootstrap, "TIDEMARK_PARTITIONS": "1"},
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,26 +21,18 @@ KEYS = [b"k%d" % n for n in range(20)]
 SETTINGS = EngineSettings(session_timeout_s=3, heartbeat_s=0.3, transaction_ms=20)
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
-    made = EmbeddedBroker(tmp_path_factory.mktemp("broker"))
-    made.start()
-    yield made
-    made.stop()
-
-
 async def two_lanes(log: Trial) -> None:
     await log.produce((key, b"1") for key in KEYS)
 
 
 async def test_a_changelog_that_cannot_be_read_stops_its_lane_and_no_other(
-    broker: EmbeddedBroker, tmp_path: Path
+    own_broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
-    async with trial(broker.bootstrap, partitions=2) as log:
+    async with trial(own_broker.bootstrap, partitions=2) as log:
         await two_lanes(log)
         async with working(log.kafka, tmp_path, SETTINGS):
             assert (await log.settled(30)).exact
-        damage(broker, f"{log.scoped(CHANGELOG)}-0")
+        damage(own_broker, f"{log.scoped(CHANGELOG)}-0")
 
         async with working(log.kafka, tmp_path, SETTINGS) as again:
             lanes = again.lanes
@@ -52,10 +43,12 @@ async def test_a_changelog_that_cannot_be_read_stops_its_lane_and_no_other(
             assert f"{CHANGELOG}', partition=0" in str(again.not_ready())
 
 
-async def test_a_source_that_cannot_be_read_stops_its_lane_and_no_other(broker: EmbeddedBroker, tmp_path: Path) -> None:
-    async with trial(broker.bootstrap, partitions=2) as log:
+async def test_a_source_that_cannot_be_read_stops_its_lane_and_no_other(
+    own_broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    async with trial(own_broker.bootstrap, partitions=2) as log:
         await two_lanes(log)
-        damage(broker, f"{log.scoped(SOURCE)}-0")
+        damage(own_broker, f"{log.scoped(SOURCE)}-0")
 
         async with working(log.kafka, tmp_path, SETTINGS) as worker:
             lanes = worker.lanes

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -28,14 +26,6 @@ DAMAGED = 2
 EACH = 20
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
-    made = EmbeddedBroker(tmp_path / "broker")
-    made.start()
-    yield made
-    made.stop()
-
-
 async def send(kafka: KafkaSettings, name: str, partitions: set[int]) -> set[str]:
     """Write events to partitions; return their ids."""
     value = example("usage_event/examples/track.json")
@@ -53,13 +43,13 @@ async def send(kafka: KafkaSettings, name: str, partitions: set[int]) -> set[str
     return set(sent)
 
 
-async def test_a_damaged_batch_stops_its_partition_and_loses_nothing_of_others(broker: EmbeddedBroker) -> None:
-    kafka = KafkaSettings(bootstrap_servers=broker.bootstrap, partitions=PARTITIONS)
+async def test_a_damaged_batch_stops_its_partition_and_loses_nothing_of_others(own_broker: EmbeddedBroker) -> None:
+    kafka = KafkaSettings(bootstrap_servers=own_broker.bootstrap, partitions=PARTITIONS)
     await topics.create(kafka, [TOPICS[name] for name in TABLE_OF_TOPIC])
     whole = set(range(PARTITIONS)) - {DAMAGED}
     sent = await send(kafka, "before", whole)
     await send(kafka, "damaged", {DAMAGED})
-    damage(broker, f"usage-events-{DAMAGED}")
+    damage(own_broker, f"usage-events-{DAMAGED}")
     store = MemoryStore()
 
     async with sinking(kafka, store) as (sink, registry):

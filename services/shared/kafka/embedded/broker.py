@@ -24,7 +24,7 @@ import psutil
 
 from services.shared.errors import Fatal
 from services.shared.kafka import guard
-from services.shared.kafka.broker_config import Node, Quorum, new_id, server_properties
+from services.shared.kafka.embedded.broker_config import Node, Quorum, new_id, server_properties
 from services.shared.kafka.embedded.formatting import format_folder, is_formatted
 from services.shared.kafka.embedded.free_ports import free_port, is_free
 from services.shared.kafka.embedded.jars import ensure

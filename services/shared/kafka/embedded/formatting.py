@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from services.shared.errors import Fatal
-from services.shared.kafka.broker_config import Node, new_id
+from services.shared.kafka.embedded.broker_config import Node, new_id
 from services.shared.kafka.embedded.jars import cache_folder
 from services.shared.kafka.embedded.java import command, hint
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from schemas.topics import TOPICS
-from services.shared.kafka import broker_config, topics
+from services.shared.kafka import topics
 from services.shared.kafka.clients import admin
 from services.shared.kafka.embedded import broker as embedded
+from services.shared.kafka.embedded import broker_config
 from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.watch import ClusterWatch

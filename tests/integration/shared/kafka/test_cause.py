@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from services.shared.errors import ConfigurationError, Fatal
-from services.shared.kafka import broker_config
 from services.shared.kafka.cause import Cause, find_cause
 from services.shared.kafka.clients import wait_for_broker
 from services.shared.kafka.embedded import broker as embedded
+from services.shared.kafka.embedded import broker_config
 from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.kafka.embedded.free_ports import free_port
 from services.shared.kafka.settings import KafkaSettings

@@ -13,9 +13,10 @@ from aiokafka.protocol.admin import CreateAclsRequest
 from schemas.topics import INSTALLATION, TOPICS
 from services.shared.engine.kafka.cluster import learn
 from services.shared.errors import Misfit
-from services.shared.kafka import broker_config, replication, topics
+from services.shared.kafka import replication, topics
 from services.shared.kafka.clients import admin
 from services.shared.kafka.embedded import broker as embedded
+from services.shared.kafka.embedded import broker_config
 from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.kafka.embedded.free_ports import free_port
 from services.shared.kafka.settings import KafkaSettings

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -28,18 +27,12 @@ _LINES = 120
 """In ten seconds and until the probes have said it. Seen before: 10,504 in 30 s."""
 
 
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[EmbeddedBroker]:
-    broker = EmbeddedBroker(tmp_path / "kafka")
-    broker.start()
-    yield broker
-    broker.stop()
-
-
 async def test_a_broker_that_is_away_is_seen_from_outside_and_is_a_page_of_log(
-    node: EmbeddedBroker, tmp_path: Path
+    own_broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
-    kafka = KafkaSettings(bootstrap_servers=node.bootstrap, topic_prefix=f"t{uuid.uuid4().hex[:12]}-", partitions=4)
+    kafka = KafkaSettings(
+        bootstrap_servers=own_broker.bootstrap, topic_prefix=f"t{uuid.uuid4().hex[:12]}-", partitions=4
+    )
     await topics.create(kafka)
     (tmp_path / "keys.yaml").write_text(entry("key", "web"))
     services = [
@@ -57,7 +50,7 @@ async def test_a_broker_that_is_away_is_seen_from_outside_and_is_a_page_of_log(
         for service in services:
             await service.start()
             running.push_async_callback(service.kill)
-        await _see_an_outage(node, kafka, services)
+        await _see_an_outage(own_broker, kafka, services)
 
 
 async def _see_an_outage(node: EmbeddedBroker, kafka: KafkaSettings, services: list[ServiceProcess]) -> None:

@@ -12,9 +12,10 @@ import msgspec
 import pytest
 
 from schemas.topics import TOPICS
-from services.shared.kafka import broker_config, replication, topics
+from services.shared.kafka import replication, topics
 from services.shared.kafka.clients import consumer, producer, transactional_producer
 from services.shared.kafka.embedded import broker as embedded
+from services.shared.kafka.embedded import broker_config
 from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.shared.errors import Fatal
-from services.shared.kafka.broker_config import Node, new_id, server_properties
+from services.shared.kafka.embedded.broker_config import Node, new_id, server_properties
 from services.shared.kafka.embedded.formatting import format_folder, is_formatted, kept_file
 from services.shared.kafka.embedded.jars import ensure
 
