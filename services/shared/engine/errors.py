@@ -6,6 +6,8 @@ What processors raise (`Poison`, `KeyFault`, `UnknownVersion`) is in services/sh
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from services.shared import exit_status
 from services.shared.counts import counted
 from services.shared.errors import Fatal, Misfit, TidemarkError
@@ -66,6 +68,21 @@ class ChangelogRecreated(LaneStopped):
             f"{topic}/{partition}: the changelogs are not those that the group committed with: one was deleted and recreated, "
             "and holds only what changed since. Delete the lane's changelogs and the group's offsets, to fold the whole source "
             "again; or, if you restored all records of the changelog, delete the group's offsets alone."
+        )
+
+
+class ChangelogsApart(LaneStopped):
+    """The changelogs of a lane do not end with the same transaction: what one says happened, the other has not seen."""
+
+    reason = "changelogs_apart"
+
+    def __init__(self, topic: str, partition: int, ends: Mapping[str, int]) -> None:
+        """Take the offset in the source that each changelog holds."""
+        said = " and ".join(f"{changelog} ends at {offset}" for changelog, offset in sorted(ends.items()))
+        super().__init__(
+            f"{topic}/{partition}: the lane's changelogs are apart: {said}. One has lost records, or Kafka has committed a"
+            " transaction in part. Restore the one that is behind, or delete all of the lane's changelogs and the group's"
+            " offsets, to fold the whole source again."
         )
 
 

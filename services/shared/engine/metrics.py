@@ -61,6 +61,12 @@ class EngineMetrics:
         self.gaps = Counter(
             "tidemark_engine_gaps_total", "Gaps in the source that were accepted.", _LANE, registry=registry
         )
+        self.torn = Counter(
+            "tidemark_engine_torn_transactions_total",
+            "Lanes that opened where the group's offset and the changelogs, written in one transaction, did not agree.",
+            _LANE,
+            registry=registry,
+        )
         self.missed = Counter(
             "tidemark_engine_missed_total", "Chunks that did not follow on from the previous one and were read again.", _LANE,
             registry=registry,

@@ -50,7 +50,7 @@ class LaneSpec:
     topic: str
     mode: SourceMode
     stores: Mapping[str, str]
-    """Store name to changelog topic. No other lane topic may use these changelogs. The first also holds the position."""
+    """Store name to changelog topic. No other lane topic may use these changelogs. Each also holds the position."""
     processor: Callable[[int], Processor]
     """Make an empty processor for one partition."""
     dead_letter: Callable[[SourceRecord, Poison], Output]
@@ -72,5 +72,5 @@ class LaneSpec:
 
     @property
     def position_store(self) -> str:
-        """The store whose changelog also keeps the lane's position."""
+        """The store whose changelog decides where the lane goes on."""
         return next(iter(self.stores))

@@ -13,6 +13,7 @@ from aiokafka.errors import GroupLoadInProgressError, ProducerFenced
 from aiokafka.protocol.commit import OffsetFetchRequest, OffsetFetchResponse_v3
 
 from services.shared.engine.errors import FailStop
+from services.shared.engine.fold.committed import Committed
 from services.shared.engine.fold.transaction import Transaction
 from services.shared.engine.kafka.changelog import bounds, load
 from services.shared.engine.kafka.cluster import learn
@@ -63,7 +64,7 @@ async def test_a_transaction_becomes_durable_as_a_whole_with_the_offset_of_the_g
 
     assert loaded.stores == {"counts": {b"a": b"3", POSITION_KEY: Position(9).encode()}, "ids": {}}
     assert sorted(r.value for r in await log.read(OUT)) == [b"x", b"y"]
-    assert (await bounds(log.kafka, GROUP, SOURCE, 0)).committed == 9
+    assert (await bounds(log.kafka, GROUP, SOURCE, 0)).committed == Committed(Position(9), Position(9))
 
 
 async def test_every_record_is_acknowledged_before_the_offsets_are_sent(
@@ -131,14 +132,14 @@ async def test_a_writer_knows_whether_another_has_started_since(log: Trial) -> N
 
     assert await former.still_owns(transaction(5))
     assert (await load(log.kafka, STORES, 0)).stores["counts"][POSITION_KEY] == Position(5).encode()
-    assert (await bounds(log.kafka, GROUP, SOURCE, 0)).committed == 5
+    assert (await bounds(log.kafka, GROUP, SOURCE, 0)).committed == Committed(Position(5), Position(5))
     other = writer(log)
     await other.start()
     await other.write(transaction(9, a=b"2"))
     assert not await former.still_owns(transaction(5))
 
     assert (await load(log.kafka, STORES, 0)).stores["counts"] == {b"a": b"2", POSITION_KEY: Position(9).encode()}
-    assert (await bounds(log.kafka, GROUP, SOURCE, 0)).committed == 9
+    assert (await bounds(log.kafka, GROUP, SOURCE, 0)).committed == Committed(Position(9), Position(9))
     assert await other.still_owns(transaction(9))
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.shared.engine.fold.committed import Committed
 from services.shared.engine.fold.start import Bounds
 from services.shared.engine.fold.transaction import Transaction
 from services.shared.engine.memory.log import MemoryLog
@@ -66,7 +67,8 @@ class Group(Host):
         return writer
 
     async def bounds(self, _topic: str, _partition: int) -> Bounds:
-        return Bounds(0, len(self.source), self.position())
+        position = self.position()
+        return Bounds(0, len(self.source), None if position is None else Committed(Position(position)))
 
     async def seek(self, _topic: str, _partition: int, offset: int) -> None:
         self.fetch_at = offset

@@ -10,6 +10,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from services.shared.engine.settings import EngineSettings
+from services.shared.engine.spec import LaneSpec
 from services.shared.engine.worker.worker import Worker
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings
@@ -23,11 +24,12 @@ async def working(
     folder: Path,
     settings: EngineSettings | None = None,
     registry: CollectorRegistry | None = None,
+    spec: LaneSpec | None = None,
 ) -> AsyncIterator[Worker]:
     """Run a worker over the topics of trial.py; at the end it has never wanted to end the process."""
     left: list[int] = []
     worker = Worker(
-        GROUP, [counting_spec(SOURCE, CHANGELOG, OUT, DEAD)], kafka, settings or EngineSettings(),
+        GROUP, [spec or counting_spec(SOURCE, CHANGELOG, OUT, DEAD)], kafka, settings or EngineSettings(),
         registry or CollectorRegistry(), ProcessSettings(data_dir=folder), leave=left.append,
     )  # fmt: skip
     running = asyncio.create_task(worker.run())

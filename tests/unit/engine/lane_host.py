@@ -12,6 +12,7 @@ from faust.types import TP
 from prometheus_client import CollectorRegistry
 
 from services.shared.engine.chunk import Chunk
+from services.shared.engine.fold.committed import Committed
 from services.shared.engine.fold.start import Bounds
 from services.shared.engine.fold.transaction import Transaction
 from services.shared.engine.kafka.changelog import Loaded
@@ -19,7 +20,7 @@ from services.shared.engine.lane.lane import Lane
 from services.shared.engine.lane.metrics import LaneMetrics
 from services.shared.engine.memory.log import MemoryLog
 from services.shared.engine.metrics import EngineMetrics
-from services.shared.engine.position import POSITION_KEY, UNKNOWN_TOPIC
+from services.shared.engine.position import POSITION_KEY, UNKNOWN_TOPIC, Position
 from services.shared.engine.processor import Append, SourceRecord
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec
@@ -48,6 +49,8 @@ class Host:
     earliest: int = 0
     end: int = 1 << 40
     committed: int | None = None
+    before: Position | None = None
+    """Where the transaction began with which the group committed; not said by default."""
     topic_id: bytes = UNKNOWN_TOPIC
     may_load: asyncio.Event = field(default_factory=asyncio.Event)
     may_write: asyncio.Event = field(default_factory=asyncio.Event)
@@ -75,17 +78,16 @@ class Host:
                 host.transactions.append(transaction)
                 for (store, key), value in transaction.changes.items():
                     host.log.append(spec.stores[store], key, value, partition)
-                host.log.append(
-                    spec.stores[spec.position_store], POSITION_KEY, transaction.encoded_position(), partition
-                )
+                for home in spec.stores.values():
+                    host.log.append(home, POSITION_KEY, transaction.encoded_position(), partition)
                 for output in transaction.outputs:
                     host.log.append(*output)
 
             async def still_owns(self, transaction: Transaction) -> bool:
                 host.asked.append(f"holds {transaction.position.offset}")
                 if not host.fenced:
-                    home = spec.stores[spec.position_store]
-                    host.log.append(home, POSITION_KEY, transaction.encoded_position(), partition)
+                    for home in spec.stores.values():
+                        host.log.append(home, POSITION_KEY, transaction.encoded_position(), partition)
                 return not host.fenced
 
             async def close(self) -> None:
@@ -99,7 +101,8 @@ class Host:
         return Loaded({store: self.log.latest(topic, partition) for store, topic in spec.stores.items()}, 0)
 
     async def bounds(self, _topic: str, _partition: int) -> Bounds:
-        return Bounds(self.earliest, self.end, self.committed, self.topic_id)
+        committed = Committed(Position(self.committed), self.before) if self.committed is not None else None
+        return Bounds(self.earliest, self.end, committed, self.topic_id)
 
     async def look_ahead(
         self, _topic: str, _partition: int, start: int, wanted: Callable[[SourceRecord], bool]

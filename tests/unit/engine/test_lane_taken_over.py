@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from services.shared.engine.fold.committed import Committed
 from services.shared.engine.fold.start import Bounds
 from services.shared.engine.fold.transaction import Transaction
 from services.shared.engine.memory.log import MemoryLog
@@ -45,7 +46,7 @@ class SlowToAnswer(Host):
 
     async def bounds(self, _topic: str, _partition: int) -> Bounds:
         value = self.log.latest("state", 0).get(POSITION_KEY)
-        return Bounds(0, 4, None if value is None else Position.decode(value)[0].offset)
+        return Bounds(0, 4, None if value is None else Committed(Position.decode(value)[0]))
 
 
 async def test_what_came_while_a_lane_was_found_to_be_anothers_is_read_again() -> None:

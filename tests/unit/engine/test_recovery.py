@@ -10,8 +10,15 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.shared.engine.errors import ChangelogRecreated, NotThisVersion, SourceRecreated, UnreadableState
-from services.shared.engine.fold.start import Bounds, start
+from services.shared.engine.errors import (
+    ChangelogBehind,
+    ChangelogRecreated,
+    NotThisVersion,
+    SourceRecreated,
+    UnreadableState,
+)
+from services.shared.engine.fold.committed import Committed
+from services.shared.engine.fold.start import Bounds, is_torn, start
 from services.shared.engine.lane.lane import Lane
 from services.shared.engine.lane.states import LanePhase
 from services.shared.engine.metrics import EngineMetrics
@@ -21,6 +28,10 @@ from tests.support.waiting import until
 from tests.unit.engine.lane_host import SPEC, Host, chunk, new_lane, new_lanes, running, turns
 
 ONE, OTHER = b"1" * 16, b"2" * 16
+
+
+def committed(state_ids: str) -> Committed:
+    return Committed(Position(7), Position(3), state_ids)
 
 
 # where it reads from
@@ -51,12 +62,12 @@ async def test_a_lane_seeks_nothing_where_its_group_stands_or_the_log_begins() -
 @pytest.mark.parametrize(
     "bounds",
     [
-        pytest.param(Bounds(0, 9, 7, ONE, "counts=01", "counts=01"), id="the same"),
-        pytest.param(Bounds(0, 9, None, ONE, "counts=02", ""), id="restored, and the offsets deleted"),
-        pytest.param(Bounds(0, 9, 7, ONE, "counts=02", ""), id="committed by the release before"),
-        pytest.param(Bounds(0, 9, 7, ONE, "", "counts=01"), id="a cluster that does not tell"),
+        pytest.param(Bounds(0, 9, committed("counts=01"), ONE, "counts=01"), id="the same"),
+        pytest.param(Bounds(0, 9, None, ONE, "counts=02"), id="restored, and the offsets deleted"),
+        pytest.param(Bounds(0, 9, committed(""), ONE, "counts=02"), id="committed by the release before"),
+        pytest.param(Bounds(0, 9, committed("counts=01"), ONE, ""), id="a cluster that does not tell"),
         pytest.param(
-            Bounds(0, 9, 7, ONE, "counts=01 links=02", "counts=01"), id="a store more than the release before"
+            Bounds(0, 9, committed("counts=01"), ONE, "counts=01 links=02"), id="a store more than the release before"
         ),
     ],
 )
@@ -65,7 +76,59 @@ def test_changelogs_are_believed_unless_the_group_committed_with_others(bounds: 
 
     assert start("events", 0, held, bounds) == Position(7)
     with pytest.raises(ChangelogRecreated):
-        start("events", 0, held, Bounds(0, 9, 7, ONE, "counts=02", "counts=01"))
+        start("events", 0, held, Bounds(0, 9, committed("counts=01"), ONE, "counts=02"))
+
+
+@pytest.mark.parametrize(
+    ("held", "group"),
+    [
+        pytest.param(Position(3), Committed(Position(7), Position(3)), id="folded again"),
+        pytest.param(Position(3, 2), Committed(Position(7), Position(3, 2)), id="from a step on"),
+    ],
+)
+def test_a_group_that_is_ahead_by_the_transaction_that_began_at_the_changelogs_end_is_not_believed(
+    held: Position, group: Committed
+) -> None:
+    assert start("events", 0, (held, ONE), Bounds(0, 9, group, ONE)) == held
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        pytest.param(Committed(Position(7), Position(5)), id="more than one transaction is missing"),
+        pytest.param(Committed(Position(7), Position(2)), id="it began before"),
+        pytest.param(Committed(Position(7), Position(3, 1)), id="it began at another step"),
+        pytest.param(Committed(Position(7)), id="nobody said where it began"),
+    ],
+)
+def test_a_group_that_is_ahead_by_anything_else_is_refused(group: Committed) -> None:
+    with pytest.raises(ChangelogBehind):
+        start("events", 0, (Position(3), ONE), Bounds(0, 9, group, ONE))
+
+
+@pytest.mark.parametrize(
+    ("group", "torn"),
+    [
+        (Committed(Position(7, 2), Position(3)), False),
+        (Committed(Position(7, 1), Position(3)), True),
+        (Committed(Position(6), Position(3)), True),
+        (Committed(Position(8), Position(7, 2)), True),
+        (Committed(Position(7)), False),
+        (Committed(Position(6)), True),
+    ],
+)
+def test_a_group_that_is_not_where_the_changelogs_are_is_told_of(group: Committed, torn: bool) -> None:
+    assert is_torn(Position(7, 2), group) is torn
+
+
+@pytest.mark.parametrize("metadata", ["", "moved by hand", "1.0>0", "1.0>x;", "a=b c"])
+def test_of_an_offset_that_another_program_has_committed_only_the_offset_is_known(metadata: str) -> None:
+    assert Committed.read(7, metadata) == Committed(Position(7))
+
+
+def test_what_is_committed_beside_an_offset_is_read_back() -> None:
+    for given in (Committed(Position(7, 3), Position(6, 1), "counts=01 links=02"), Committed(Position(0), Position(0))):
+        assert Committed.read(given.position.offset, given.metadata) == given
 
 
 async def test_chunks_that_came_meanwhile_and_reach_the_position_are_used_without_a_seek() -> None:

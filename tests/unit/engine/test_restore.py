@@ -6,7 +6,10 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
-from services.shared.engine.fold.restore import BREATH, SORTED_AT_ONCE, in_order, restore
+import pytest
+
+from services.shared.engine.errors import ChangelogsApart
+from services.shared.engine.fold.restore import BREATH, SORTED_AT_ONCE, Restored, in_order, restore
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.processor import Append
 from tests.support.counting.processor import CountingProcessor
@@ -58,3 +61,24 @@ def test_few_records_reach_the_processor_between_two_turns_of_others() -> None:
     assert restored.held == (Position(7, 2), bytes(16))
     assert restored.appends == [Append("side", 0, None, b"x")]
     assert live == {}
+
+
+def restored(**stores: Position) -> Restored:
+    spec = replace(SPEC, stores={"counts": "state", "ids": "more"})
+    restoring = restore(spec, 0, {store: {POSITION_KEY: at.encode()} for store, at in stores.items()})
+    while True:
+        try:
+            next(restoring)
+        except StopIteration as done:
+            found: Restored = done.value
+            return found
+
+
+def test_changelogs_that_do_not_end_with_the_same_transaction_are_refused() -> None:
+    assert restored(counts=Position(7), ids=Position(7)).held == (Position(7), bytes(16))
+    assert restored(counts=Position(7)).held == (Position(7), bytes(16))  # a store that the release before had not
+    for apart in (Position(7, 1), Position(6)):
+        with pytest.raises(ChangelogsApart, match="state ends at 7"):
+            restored(counts=Position(7), ids=apart)
+    with pytest.raises(ChangelogsApart, match="more ends at 7"):
+        restored(ids=Position(7))

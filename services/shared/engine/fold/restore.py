@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
-from services.shared.engine.errors import NotThisVersion, UnreadableState
+from services.shared.engine.errors import ChangelogsApart, NotThisVersion, UnreadableState
 from services.shared.engine.fold.failure_policy import PROCESS_ERRORS
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.processor import Append, Processor
@@ -46,11 +46,12 @@ def restore(
     the bytes leave behind between the processor's objects would never be given back.
 
     Raises:
+        ChangelogsApart: they do not end with the same transaction.
         NotThisVersion: the changelogs were written by a newer version.
         UnreadableState: they hold what is no state.
     """
     processor = spec.processor(partition)
-    held = None
+    positions: dict[str, tuple[Position, bytes]] = {}
     store, key = "", None
     appends: list[Append] = []
     try:
@@ -63,11 +64,12 @@ def restore(
                 value = live.pop(key)
                 if not key.startswith(b"\0"):
                     processor.restore(store, key, value)
-                elif store == spec.position_store and key == POSITION_KEY:
-                    held = Position.decode(value)
+                elif key == POSITION_KEY:
+                    positions[store] = Position.decode(value)
                 if n % BREATH == BREATH - 1:
                     yield
         key = None
+        held = _agreed(spec, partition, positions)
         for append in processor.opened():
             if append is None:
                 yield
@@ -77,11 +79,23 @@ def restore(
         raise NotThisVersion(
             spec.topic, partition, None, unknown, clean=False, where=_named(spec, store, key)
         ) from unknown
-    except PROCESS_ERRORS:
+    except (*PROCESS_ERRORS, ChangelogsApart):
         raise
     except Exception as error:
         raise UnreadableState(spec.topic, partition, _named(spec, store, key), error) from error
     return Restored(processor, held, appends)
+
+
+def _agreed(
+    spec: LaneSpec, partition: int, positions: Mapping[str, tuple[Position, bytes]]
+) -> tuple[Position, bytes] | None:
+    """Return the position that all changelogs hold; a store that the release before had not may hold none."""
+    held = positions.get(spec.position_store)
+    if any(found != held for found in positions.values()):
+        raise ChangelogsApart(
+            spec.topic, partition, {spec.stores[store]: at.offset for store, (at, _) in positions.items()}
+        )
+    return held
 
 
 def _named(spec: LaneSpec, store: str, key: bytes | None) -> str:

@@ -9,26 +9,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.shared.engine.errors import ChangelogBehind, ChangelogRecreated, SourceBehind, SourceGap, SourceRecreated
+from services.shared.engine.fold.committed import Committed
 from services.shared.engine.position import UNKNOWN_TOPIC, Position
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What exists of a source partition, and the offset that the group has committed in it, None if none."""
+    """What exists of a source partition, and what the group has committed in it, None if nothing."""
 
     earliest: int
     end: int
-    committed: int | None
+    committed: Committed | None
     topic_id: bytes = UNKNOWN_TOPIC
     state_ids: str = ""
     """The changelogs that are there, each store with the id of its topic; empty on a cluster that does not tell."""
-    committed_state_ids: str = ""
-    """The same as it was when the group committed."""
 
 
 def start(topic: str, partition: int, held: tuple[Position, bytes] | None, bounds: Bounds) -> Position:
     """
     Return where a lane goes on whose changelog holds a position and the id of its topic, or nothing.
+
+    A group that is ahead by one transaction, which began where the changelog ends, is not believed: Kafka has committed that
+    transaction in part (docs/adr/0136). The lane folds it again.
 
     Raises:
         SourceRecreated, ChangelogBehind, ChangelogRecreated, SourceBehind: the changelog and the source do not fit together.
@@ -38,15 +40,28 @@ def start(topic: str, partition: int, held: tuple[Position, bytes] | None, bound
     if held is not None:
         check_id(topic, partition, held[1], bounds.topic_id)
     committed = bounds.committed
-    if committed is not None and (position is None or committed > position.offset):
-        raise ChangelogBehind(topic, partition, committed, position.offset if position else None)
-    there = _ids(bounds.state_ids)
-    if any(there.get(store, id_) != id_ for store, id_ in _ids(bounds.committed_state_ids).items()):
-        raise ChangelogRecreated(topic, partition)
+    if committed is not None:
+        reached = committed.position.offset
+        if position is None or (reached > position.offset and committed.before != position):
+            raise ChangelogBehind(topic, partition, reached, position.offset if position else None)
+        there = _ids(bounds.state_ids)
+        if any(there.get(store, id_) != id_ for store, id_ in _ids(committed.state_ids).items()):
+            raise ChangelogRecreated(topic, partition)
     if position is None:
         return Position(bounds.earliest)
     check(topic, partition, position.offset, bounds)
     return position
+
+
+def is_torn(position: Position, committed: Committed) -> bool:
+    """
+    Return whether a group has not come as far as the changelogs, or farther.
+
+    Both are written in one transaction. So Kafka has committed it in part, or somebody has moved the group's offset.
+    """
+    if committed.before is None:  # the step is not known
+        return committed.position.offset != position.offset
+    return committed.position != position
 
 
 def _ids(told: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from services.shared.engine.fold.committed import Committed
 from services.shared.engine.position import UNKNOWN_TOPIC, Position
 from services.shared.engine.processor import Append, Output
 
@@ -13,6 +14,7 @@ class Transaction:
     """What one transaction makes durable, all of it or nothing."""
 
     position: Position
+    """Where it ends; until it is taken, where it begins."""
     topic_id: bytes = UNKNOWN_TOPIC
     """The topic in which the position counts."""
     state_ids: str = ""
@@ -24,7 +26,17 @@ class Transaction:
     dead_letters: int = 0
     size: int = 0
     """Bytes of keys and values gathered so far."""
+    before: Position = field(init=False)
+    """Where it begins: what the changelogs hold until it is durable."""
+
+    def __post_init__(self) -> None:
+        """Begin at the position that is given."""
+        self.before = self.position
 
     def encoded_position(self) -> bytes:
-        """Return what stands in the changelog once this is durable."""
+        """Return what stands in each changelog once this is durable."""
         return self.position.encode(self.topic_id)
+
+    def committed(self) -> Committed:
+        """Return what the group commits with it."""
+        return Committed(self.position, self.before, self.state_ids)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import GroupLoadInProgressError, KafkaTimeoutError
 
+from services.shared.engine.fold.committed import Committed
 from services.shared.engine.fold.start import Bounds
 from services.shared.engine.processor import SourceRecord
 from services.shared.kafka.as_read import take_as_read
@@ -149,8 +150,8 @@ async def bounds(
         id_ = await topic_id(asking, tp.topic)
         ids = {store: await topic_id(asking, kafka.scoped(name)) for store, name in sorted((stores or {}).items())}
     found = "" if NO_ID in ids.values() else " ".join(f"{store}={found.hex()}" for store, found in ids.items())
-    reached = committed.offset if committed.offset >= 0 else None
-    return Bounds(earliest, end, reached, id_, found, "" if reached is None else committed.metadata or "")
+    reached = Committed.read(committed.offset, committed.metadata or "") if committed.offset >= 0 else None
+    return Bounds(earliest, end, reached, id_, found)
 
 
 @asynccontextmanager

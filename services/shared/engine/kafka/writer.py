@@ -121,8 +121,9 @@ class LaneWriter:
         # Before the offsets. Sent beside them, batches were refused with NotEnoughReplicas for 55 s after a broker's pause.
         for sent in sends:
             await sent
-        reached = (transaction.position.offset, transaction.state_ids)
-        await producer.send_offsets_to_transaction({self._source: reached}, self._group)
+        committed = transaction.committed()
+        offsets = {self._source: (committed.position.offset, committed.metadata)}
+        await producer.send_offsets_to_transaction(offsets, self._group)
         await self._commit()
 
     async def _commit(self) -> None:
@@ -134,7 +135,8 @@ class LaneWriter:
         stores, lane = self._spec.stores, self._partition
         for (store, key), value in transaction.changes.items():
             routes[stores[store], lane].append((key, value))
-        routes[stores[self._spec.position_store], lane].append((POSITION_KEY, transaction.encoded_position()))
+        for changelog in stores.values():  # each says how far it has come: Kafka has been seen to commit in part
+            routes[changelog, lane].append((POSITION_KEY, transaction.encoded_position()))
         for topic, key, value, given in transaction.outputs:
             partition = given
             if partition is None:

@@ -24,6 +24,7 @@ class LaneMetrics:
         # At zero from the start: a counter that appears with its first step shows Prometheus no increase.
         self._reopenings = metrics.reopenings.labels(*self._labels)
         self._gaps = metrics.gaps.labels(*self._labels)
+        self._torn = metrics.torn.labels(*self._labels)
         self._missed = metrics.missed.labels(*self._labels)
         self._folded_until = time.time()
         self._reason: str | None = None
@@ -74,6 +75,10 @@ class LaneMetrics:
     def gap(self, count: int = 1) -> None:
         """Count accepted gaps."""
         self._gaps.inc(count)
+
+    def torn(self) -> None:
+        """Count a transaction that was not committed as one."""
+        self._torn.inc()
 
     def missed(self) -> None:
         """Count a chunk that did not meet the one before."""

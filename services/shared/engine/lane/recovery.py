@@ -14,10 +14,11 @@ from typing import Any
 from aiokafka.errors import CorruptRecordException
 
 from services.shared.engine.errors import DamagedChangelog, SourceGap, UnreadableState
+from services.shared.engine.fold.committed import Committed
 from services.shared.engine.fold.raises import Raises
 from services.shared.engine.fold.restore import Restored, restore
 from services.shared.engine.fold.runner import LaneRunner
-from services.shared.engine.fold.start import start
+from services.shared.engine.fold.start import is_torn, start
 from services.shared.engine.lane.metrics import LaneMetrics
 from services.shared.engine.lane.ports import LaneHost
 from services.shared.engine.position import Position
@@ -40,7 +41,8 @@ async def recover(
     changelogs are in memory, and by nobody who waits for the leader of a source.
 
     Raises:
-        ChangelogBehind, ChangelogRecreated, SourceBehind, SourceGap, SourceRecreated: the changelogs and the source do not fit together.
+        ChangelogBehind, ChangelogRecreated, ChangelogsApart, SourceBehind, SourceGap, SourceRecreated: the changelogs and the source
+            do not fit together.
         NotThisVersion, UnreadableState, DamagedChangelog: the changelogs cannot be read.
         KafkaError: Kafka has not answered; see `services.shared.kafka.asking.passes`.
     """
@@ -52,6 +54,8 @@ async def recover(
     except SourceGap as gap:
         position = accept(gap, host.settings, metrics)
     await host.append(appends)
+    if held is not None and bounds.committed is not None and is_torn(held[0], bounds.committed):
+        _tell_torn(spec, partition, held[0], bounds.committed, metrics)
     raises.restored(position.offset)
     runner = LaneRunner(
         spec,
@@ -66,7 +70,16 @@ async def recover(
         most_bytes=host.settings.transaction_bytes,
     )
     runner.offset, runner.step = position  # behind a gap that was accepted, which is committed as a record is
-    return runner, held is not None and bounds.committed != position.offset
+    group_at = None if bounds.committed is None else bounds.committed.position.offset
+    return runner, held is not None and group_at != position.offset
+
+
+def _tell_torn(spec: LaneSpec, partition: int, held: Position, committed: Committed, metrics: LaneMetrics) -> None:
+    """Say that what is written in one transaction was not committed as one."""
+    ahead = committed.position > held
+    where = {"topic": spec.topic, "partition": partition, "changelog": held.offset, "group": committed.position.offset}
+    log.warning("transaction_torn", extra={**where, "outputs": "may be there twice" if ahead else "may be missing"})
+    metrics.torn()
 
 
 async def _restored(spec: LaneSpec, partition: int, host: LaneHost, metrics: LaneMetrics) -> Restored:

@@ -220,8 +220,8 @@ class MemoryRunner:
     def _write(self, runner: LaneRunner, transaction: Transaction) -> None:
         stores, partition = runner.spec.stores, runner.partition
         touched = set()
-        position = {(runner.spec.position_store, POSITION_KEY): transaction.encoded_position()}
-        for (store, key), value in (transaction.changes | position).items():
+        positions = dict.fromkeys(((store, POSITION_KEY) for store in stores), transaction.encoded_position())
+        for (store, key), value in (transaction.changes | positions).items():
             touched.add((stores[store], self.log.append(stores[store], key, value, partition).partition))
         for output in transaction.outputs:
             touched.add((output.topic, self.log.append(*output).partition))

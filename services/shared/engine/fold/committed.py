@@ -1,0 +1,36 @@
+"""What a group has committed of a source partition: the offset, and what the lane's writer put beside it, Kafka's metadata."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from services.shared.engine.position import Position
+
+_METADATA = re.compile(r"(\d+)\.(\d+)>(\d+);(.*)", re.ASCII)
+
+
+class Committed(NamedTuple):
+    """How far a group has come, as its last transaction says."""
+
+    position: Position
+    """The step is 0 where nobody said it."""
+    before: Position | None = None
+    """Where that transaction began: the position that the lane's changelogs held until then; None where nobody said it."""
+    state_ids: str = ""
+    """The changelogs that the state was restored from, as `Bounds.state_ids`."""
+
+    @property
+    def metadata(self) -> str:
+        """Return what stands beside the offset; Kafka takes up to 4,096 bytes."""
+        before = self.before or self.position
+        return f"{before.offset}.{before.step}>{self.position.step};{self.state_ids}"
+
+    @classmethod
+    def read(cls, offset: int, metadata: str) -> Committed:
+        """Read it back; of an offset that another program has committed, only the offset is known."""
+        found = _METADATA.fullmatch(metadata)
+        if found is None:
+            return cls(Position(offset))
+        before, step, after, state_ids = found.groups()
+        return cls(Position(offset, int(after)), Position(int(before), int(step)), state_ids)
