@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from services.shared.kafka.embedded.broker import EmbeddedBroker
+
+HEADER = 61
+"""Bytes of a batch before its records."""
+
+
+def segment(broker: EmbeddedBroker, name: str) -> Path:
+    """Return the file with the first batches of a partition."""
+    [found] = broker.data.rglob(f"{name}/00000000000000000000.log")
+    return found
 
 
 def damage(broker: EmbeddedBroker, name: str) -> None:
-    """Change one byte of the first batch of a partition."""
-    [segment] = broker.data.rglob(f"{name}/00000000000000000000.log")
-    with segment.open("r+b") as file:
+    """Change one byte of the first batch of a partition: its checksum does not hold any more."""
+    with segment(broker, name).open("r+b") as file:
         file.seek(70)
         [before] = file.read(1)
         file.seek(70)
         file.write(bytes([before ^ 0xFF]))
+
+
+def erase(broker: EmbeddedBroker, name: str, at: int = 0) -> None:
+    """Write zeros over the header of the batch that begins at a place of the file, as a sector does that was lost."""
+    with segment(broker, name).open("r+b") as file:
+        file.seek(at)
+        file.write(bytes(HEADER))

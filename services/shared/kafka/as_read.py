@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from services.shared.kafka.fetches import Results, heed_fetches
 
-class _AsRead(OrderedDict[TopicPartition, Any]):
+
+class _AsRead(Results):
     """A fetcher's results, told to yield records as they were read."""
 
     def __setitem__(self, tp: TopicPartition, result: Any) -> None:
@@ -31,6 +32,7 @@ def take_as_read(consumer: AIOKafkaConsumer) -> None:
     They have offset, key, value, timestamp, timestamp_type and headers; topic and partition are those asked for.
     """
     fetcher = consumer._fetcher
+    heed_fetches(fetcher)
     if not isinstance(fetcher._records, _AsRead):
         fetcher._records = _AsRead(fetcher._records)
         learn_leaders(fetcher)

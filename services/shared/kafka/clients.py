@@ -18,6 +18,7 @@ from services.shared.errors import Fatal, Misfit
 from services.shared.kafka.bootstrap import find_cluster
 from services.shared.kafka.cause import find_cause
 from services.shared.kafka.damage import positions, take_again
+from services.shared.kafka.fetches import heed_fetches
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings
 
@@ -91,6 +92,11 @@ def _ask_another_coordinator(client: AIOKafkaClient) -> None:
 
 class _Consumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
     """Loses nothing beside a damaged batch, and stops without a cancellation that nobody asked for."""
+
+    async def start(self) -> None:
+        """Connect, and heed what brokers answer to fetches."""
+        await super().start()
+        heed_fetches(self._fetcher)
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None

@@ -172,7 +172,7 @@ def test_records_are_taken_as_the_parser_makes_them() -> None:
     written.append(1, timestamp=1_001, key=None, value=None, headers=[])
     records = PartitionRecords(TP("t", 0), MemoryRecords(bytes(written.build())), None, 0, None, None, True, 1)
     result = FetchResult(TP("t", 0), assignment=None, partition_records=records, backoff=0)
-    fetcher = SimpleNamespace(_records=OrderedDict(), _proc_offset_request=None)
+    fetcher = SimpleNamespace(_records=OrderedDict(), _proc_offset_request=None, _client=None)
     take_as_read(SimpleNamespace(_fetcher=fetcher))
     fetcher._records[TP("t", 0)] = result
 
@@ -185,6 +185,16 @@ def test_records_are_taken_as_the_parser_makes_them() -> None:
     assert "self._consumer_record(tp, record)" in source_of(PartitionRecords._unpack_records)
     assert "self._records = collections.OrderedDict()" in source_of(Fetcher.__init__)
     assert "self._records[tp] = FetchResult(" in source_of(Fetcher._proc_fetch_request)
+
+
+def test_what_a_fetch_is_answered_passes_through_the_client_of_the_fetcher() -> None:
+    answering = source_of(Fetcher._proc_fetch_request)
+
+    assert "response = await self._client.send(node_id, request)" in answering
+    assert "for partition, error_code, highwater, *part_data in partitions:" in answering
+    assert "for partition, offset, _ in partitions:" in answering
+    assert "records = self._records" in source_of(PartitionRecords._unpack_records)
+    assert "next_batch = records.next_batch()" in source_of(PartitionRecords._unpack_records)
 
 
 def test_a_fetch_without_timeout_awaits_nothing_before_it_returns() -> None:

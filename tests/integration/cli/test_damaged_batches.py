@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+from collections.abc import Callable
 
 import pytest
 
@@ -13,19 +14,22 @@ from services.shared.kafka import clients, topics
 from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.kafka.settings import KafkaSettings
 from tests.support.commands import command_line
-from tests.support.damaging import damage
+from tests.support.damaging import damage, erase
 
 pytestmark = pytest.mark.timeout(120)
 
 
-async def test_a_command_ends_with_what_to_do_about_a_damaged_batch(own_broker: EmbeddedBroker) -> None:
+@pytest.mark.parametrize("harm", [damage, erase])
+async def test_a_command_ends_with_what_to_do_about_a_damaged_batch(
+    own_broker: EmbeddedBroker, harm: Callable[[EmbeddedBroker, str], None]
+) -> None:
     kafka = KafkaSettings(bootstrap_servers=own_broker.bootstrap, partitions=1)
     await topics.create(kafka, [TOPICS["usage-rejected"], TOPICS["dead-letters"]])
     producer = clients.producer(kafka)
     await producer.start()
     await producer.send_and_wait("usage-rejected", b"no letter, but long enough to be damaged", partition=0)
     await producer.stop()
-    damage(own_broker, "usage-rejected-0")
+    harm(own_broker, "usage-rejected-0")
 
     said = await asyncio.to_thread(
         subprocess.run,

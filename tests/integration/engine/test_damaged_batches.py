@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.kafka.partition import partition_for
 from tests.support.counting.in_process import working
 from tests.support.counting.trial import CHANGELOG, SOURCE, Trial, trial
-from tests.support.damaging import damage
+from tests.support.damaging import damage, erase, segment
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
@@ -25,14 +26,15 @@ async def two_lanes(log: Trial) -> None:
     await log.produce((key, b"1") for key in KEYS)
 
 
+@pytest.mark.parametrize("harm", [damage, erase])
 async def test_a_changelog_that_cannot_be_read_stops_its_lane_and_no_other(
-    own_broker: EmbeddedBroker, tmp_path: Path
+    own_broker: EmbeddedBroker, tmp_path: Path, harm: Callable[[EmbeddedBroker, str], None]
 ) -> None:
     async with trial(own_broker.bootstrap, partitions=2) as log:
         await two_lanes(log)
         async with working(log.kafka, tmp_path, SETTINGS):
             assert (await log.settled(30)).exact
-        damage(own_broker, f"{log.scoped(CHANGELOG)}-0")
+        harm(own_broker, f"{log.scoped(CHANGELOG)}-0")
 
         async with working(log.kafka, tmp_path, SETTINGS) as again:
             lanes = again.lanes
@@ -43,18 +45,40 @@ async def test_a_changelog_that_cannot_be_read_stops_its_lane_and_no_other(
             assert f"{CHANGELOG}', partition=0" in str(again.not_ready())
 
 
+@pytest.mark.parametrize("harm", [damage, erase])
 async def test_a_source_that_cannot_be_read_stops_its_lane_and_no_other(
-    own_broker: EmbeddedBroker, tmp_path: Path
+    own_broker: EmbeddedBroker, tmp_path: Path, harm: Callable[[EmbeddedBroker, str], None]
 ) -> None:
     async with trial(own_broker.bootstrap, partitions=2) as log:
         await two_lanes(log)
-        damage(own_broker, f"{log.scoped(SOURCE)}-0")
+        harm(own_broker, f"{log.scoped(SOURCE)}-0")
 
         async with working(log.kafka, tmp_path, SETTINGS) as worker:
             lanes = worker.lanes
             await until(lambda: set(lanes.of(SOURCE)) == {0, 1}, 30)
             await until(lambda: lanes.of(SOURCE)[0].stopped, 30, lambda: str(worker.not_ready()))
-            await two_lanes(log)
+            of_the_other = 2 * await log.produce((key, b"1") for key in KEYS if partition_for(key, 2) == 1)
+            await until(lambda: lanes.of(SOURCE)[1].durable.offset == of_the_other, 30)
+
+            assert isinstance(lanes.of(SOURCE)[0].stopped, DamagedSource)
+            assert f"{SOURCE}/0: soon after offset 0 the source is damaged" in str(worker.not_ready())
+
+
+async def test_a_batch_without_a_header_behind_whole_ones_stops_its_lane_and_no_other(
+    own_broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    """The broker does not look at it; the client finds it while it takes the one before."""
+    async with trial(own_broker.bootstrap, partitions=2) as log:
+        await two_lanes(log)
+        name = f"{log.scoped(SOURCE)}-0"
+        first = segment(own_broker, name).stat().st_size
+        await two_lanes(log)
+        erase(own_broker, name, first)
+
+        async with working(log.kafka, tmp_path, SETTINGS) as worker:
+            lanes = worker.lanes
+            await until(lambda: set(lanes.of(SOURCE)) == {0, 1}, 30)
+            await until(lambda: lanes.of(SOURCE)[0].stopped, 30, lambda: str(worker.not_ready()))
             of_the_other = 2 * sum(partition_for(key, 2) == 1 for key in KEYS)
             await until(lambda: lanes.of(SOURCE)[1].durable.offset == of_the_other, 30)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -14,7 +15,7 @@ from services.warehouse.domain.filters import EventFilter
 from services.warehouse.domain.rows import TABLE_OF_TOPIC
 from services.warehouse.memory.store import MemoryStore
 from tests.integration.warehouse.sinks import EVENT, T0, producing, sinking
-from tests.support.damaging import damage
+from tests.support.damaging import damage, erase
 from tests.support.waiting import until
 from tests.support.warehouse_events import example
 
@@ -43,13 +44,16 @@ async def send(kafka: KafkaSettings, name: str, partitions: set[int]) -> set[str
     return set(sent)
 
 
-async def test_a_damaged_batch_stops_its_partition_and_loses_nothing_of_others(own_broker: EmbeddedBroker) -> None:
+@pytest.mark.parametrize("harm", [damage, erase])
+async def test_a_damaged_batch_stops_its_partition_and_loses_nothing_of_others(
+    own_broker: EmbeddedBroker, harm: Callable[[EmbeddedBroker, str], None]
+) -> None:
     kafka = KafkaSettings(bootstrap_servers=own_broker.bootstrap, partitions=PARTITIONS)
     await topics.create(kafka, [TOPICS[name] for name in TABLE_OF_TOPIC])
     whole = set(range(PARTITIONS)) - {DAMAGED}
     sent = await send(kafka, "before", whole)
     await send(kafka, "damaged", {DAMAGED})
-    damage(own_broker, f"usage-events-{DAMAGED}")
+    harm(own_broker, f"usage-events-{DAMAGED}")
     store = MemoryStore()
 
     async with sinking(kafka, store) as (sink, registry):
