@@ -25,6 +25,8 @@ from services.shared.kafka.settings import KafkaSettings
 log = logging.getLogger(__name__)
 
 _ANSWER_WITHIN_MS = 5_000
+_NO_LIMIT = 1 << 30
+"""How large a record may be is said by its topic (max.message.bytes); aiokafka's own limit is 1 MB, and some topics take more."""
 
 
 class KeyPartitioner:
@@ -52,6 +54,7 @@ def producer(kafka: KafkaSettings, **options: Any) -> AIOKafkaProducer:
             "partitioner": KeyPartitioner(),
             "retry_backoff_ms": 10,
             "request_timeout_ms": 15_000,
+            "max_request_size": _NO_LIMIT,
             **options,
         }
     )

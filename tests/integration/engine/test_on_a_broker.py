@@ -265,6 +265,17 @@ async def test_the_end_of_a_committed_transaction_may_show_later_than_its_acknow
     await one.close()
 
 
+async def test_an_append_may_be_as_large_as_its_topic_takes(kafka: Any) -> None:
+    """A foreign writer's event of 1.5 MB, forwarded: the client's own limit is 1 MB, and ended the process again and again."""
+    async with trial(kafka.bootstrap, partitions=1, sizes={SIDE: 2 << 20}) as log:
+        given = appender.Appender(lambda: producer(log.kafka), log.scoped)
+        await given.start()
+        await given.append([Append(SIDE, 0, None, b"v" * (1_500_000))])
+        await given.stop()
+
+        assert [len(record.value) for record in await log.read(SIDE)] == [1_500_000]
+
+
 async def test_what_a_partition_that_hangs_does_not_acknowledge_is_written_again_by_a_new_producer(
     log: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
