@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from prometheus_client import CollectorRegistry
 
 from services.shared.engine.lane.metrics import LaneMetrics
@@ -28,3 +29,17 @@ def test_what_comes_after_an_idle_hour_has_not_waited_for_an_hour() -> None:
 
     metrics.folded_until(hour + 25)
     assert seconds(1, hour + 31) == 6
+
+
+def test_a_clock_that_was_set_back_hides_no_lag() -> None:
+    registry = CollectorRegistry()
+    metrics = LaneMetrics(EngineMetrics(registry), "account-health", 0)
+    right = time.time()
+
+    metrics.lag(0, 0, right + 3_600)
+    metrics.lag(0, 0, right)
+    metrics.lag(1, 0, right + 90)
+
+    assert registry.get_sample_value(
+        "tidemark_engine_lag_seconds", {"topic": "account-health", "partition": "0"}
+    ) == pytest.approx(90)
