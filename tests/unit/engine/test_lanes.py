@@ -116,6 +116,21 @@ async def test_a_lane_that_was_anothers_meanwhile_is_opened_anew_and_no_other() 
     await lanes.close()
 
 
+async def test_a_group_that_counts_anew_leaves_no_lane_undoubted() -> None:
+    """It was deleted while this worker was frozen: whoever came first had all lanes in its first generation."""
+    host = Host()
+    lanes = new_lanes(host)
+    lanes.assign([("events", 0)], generation=4)
+    await until(lambda: lanes.of("events")[0].ready)
+    await lanes.hold()
+    host.asked.clear()
+
+    lanes.assign([("events", 0)], generation=2)
+
+    await until(lambda: host.asked == ["holds 0"])
+    await lanes.close()
+
+
 async def test_a_lane_that_was_anothers_folds_nothing_more_of_the_chunk_that_it_had_begun() -> None:
     host = Host(settings=PATIENT)
     lanes = new_lanes(host)

@@ -67,10 +67,10 @@ class Lanes:
 
         Where a generation was missed a partition may have been another's meanwhile, and what is in memory may be old:
         the group had evicted this worker. An opening is thrown away then; a lane that runs asks its own fence whether
-        anybody else has opened it, and is opened anew only if so.
+        anybody else has opened it, and is opened anew only if so. A group that was deleted, or has expired, counts anew.
         """
         mine = set(mine)
-        missed = self._generation is not None and generation > self._generation + 1
+        missed = self._generation is not None and not self._generation <= generation <= self._generation + 1
         for tp, lane in list(self._lanes.items()):
             if tp not in mine or (missed and not lane.ready):
                 self._close(tp)
