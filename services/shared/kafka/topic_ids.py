@@ -12,7 +12,7 @@ from io import BytesIO
 from typing import Any, ClassVar
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import IncompatibleBrokerVersion
+from aiokafka.errors import IncompatibleBrokerVersion, for_code
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     AbstractType,
@@ -122,9 +122,18 @@ class TopicsRequest(Request[TopicsRequestV12]):  # type: ignore[misc]
 
 
 async def topic_id(client: AIOKafkaAdminClient, topic: str) -> bytes:
-    """Return the id of a topic (full name); sixteen zeros where the topic or the cluster has none."""
+    """
+    Return the id of a topic (full name); sixteen zeros where the cluster has none.
+
+    Raises:
+        UnknownTopicOrPartitionError: the broker that was asked knows no such topic: there is none, or it has just started.
+        KafkaError: it does not tell.
+    """
     try:
         response: Any = await client._send_request(TopicsRequest(topic))
     except (NotImplementedError, IncompatibleBrokerVersion):  # how aiokafka says that a broker is too old
         return NO_ID
-    return bytes(response.topics[0][2])
+    code, _, id_, *_ = response.topics[0]
+    if code:  # with zeros for an id: noted as if they were one, the next topic of that name would pass for this one
+        raise for_code(code)(f"nobody tells the id of topic {topic}")
+    return bytes(id_)

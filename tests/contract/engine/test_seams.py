@@ -21,7 +21,12 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
-from aiokafka.errors import KafkaError, NotLeaderForPartitionError, RequestTimedOutError
+from aiokafka.errors import (
+    KafkaError,
+    NotLeaderForPartitionError,
+    RequestTimedOutError,
+    UnknownTopicOrPartitionError,
+)
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.producer.sender import Sender
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
@@ -39,6 +44,7 @@ from services.shared.engine.faust_seam.app import make_app
 from services.shared.engine.faust_seam.chunks import ChunkScheduler
 from services.shared.engine.settings import EngineSettings
 from services.shared.kafka.as_read import learn_leaders, take_as_read
+from services.shared.kafka.asking import passes
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topic_ids import TopicsRequest, TopicsResponse, topic_id
 
@@ -364,3 +370,14 @@ async def test_a_fetcher_asks_anew_who_leads_a_partition_when_a_broker_no_longer
         await fetcher._proc_offset_request(1, {})
 
     assert len(asked) == asked_anew
+
+
+async def test_a_broker_that_does_not_know_a_topic_yet_tells_no_id_of_it() -> None:
+    """Its answer holds zeros, as that of a cluster without ids: noted with a position, they would match any topic."""
+
+    async def send(_: TopicsRequest) -> Any:
+        return SimpleNamespace(topics=[(3, "t", bytes(16), False, [])])
+
+    with pytest.raises(UnknownTopicOrPartitionError) as refused:
+        await topic_id(SimpleNamespace(_send_request=send), "t")
+    assert passes(refused.value)

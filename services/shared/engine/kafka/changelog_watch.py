@@ -11,6 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
+
+from aiokafka.errors import UnknownTopicOrPartitionError
 
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.spec import LaneSpec
@@ -50,10 +53,13 @@ class ChangelogWatch:
         """Ask once, and set the metric."""
         full = {name: self._kafka.scoped(name) for name in self._names}
         async with admin(self._kafka) as client:
-            ids = {name: await topic_id(client, full[name]) for name in self._names}
+            ids: dict[str, bytes] = {}
+            for name in self._names:
+                with suppress(UnknownTopicOrPartitionError):  # it is away just now
+                    ids[name] = await topic_id(client, full[name])
             settings = await configs(client, list(full.values()))
         for name, id_ in ids.items():
-            if id_ != NO_ID:  # else the cluster has no ids, or the topic is away just now
+            if id_ != NO_ID:  # else the cluster has no ids
                 self._tell(name, "recreated", changed=self._ids.setdefault(name, id_) != id_)
             if policy := settings.get(full[name], {}).get("cleanup.policy"):
                 self._tell(name, "policy", changed=policy != "compact")
