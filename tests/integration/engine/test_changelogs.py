@@ -9,9 +9,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.shared.engine.kafka import changelog_watch
+from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.settings import EngineSettings
 from tests.support.counting.in_process import working
-from tests.support.counting.trial import CHANGELOG, SOURCE, Trial, trial
+from tests.support.counting.processor import counting_spec
+from tests.support.counting.trial import CHANGELOG, DEAD, OUT, SOURCE, Trial, trial
 from tests.support.topic_settings import alter
 from tests.support.waiting import until
 
@@ -57,6 +59,25 @@ async def test_a_worker_that_runs_tells_that_a_changelog_has_changed(
         await until(lambda: told("recreated") == 1, 30)
 
         assert worker.ready
+
+
+async def test_the_ids_of_sources_are_told_at_each_look(kafka: Any) -> None:
+    told: list[tuple[str, bytes]] = []
+    spec = counting_spec(SOURCE, CHANGELOG, OUT, DEAD)
+
+    def note(topic: str, id_: bytes) -> None:
+        told.append((topic, id_))
+
+    async with trial(kafka.bootstrap, partitions=1) as log:
+        watch = changelog_watch.ChangelogWatch(log.kafka, [spec], EngineMetrics(CollectorRegistry()), note)
+        for _ in range(2):
+            await watch.look()
+        await log.recreate(SOURCE)
+        await watch.look()
+
+    assert [topic for topic, _ in told] == [SOURCE] * 3
+    (_, first), (_, second), (_, other) = told
+    assert first == second != other
 
 
 async def policy(log: Trial, value: str) -> None:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.shared.engine.errors import SourceRecreated
 from services.shared.engine.kafka.changelog import Loaded
 from services.shared.engine.lane.states import LanePhase
 from services.shared.engine.metrics import EngineMetrics
@@ -113,6 +114,26 @@ async def test_a_lane_that_was_anothers_meanwhile_is_opened_anew_and_no_other() 
     lanes.receive("events", chunk(7, "8"))
     await until(lambda: host.counts() == {b"a": 3})
     assert not host.failed
+    await lanes.close()
+
+
+async def test_a_source_that_is_another_topic_by_now_stops_its_lanes_though_its_offsets_go_on() -> None:
+    host = Host(topic_id=b"1" * 16)
+    lanes = new_lanes(host)
+    lanes.assign([("events", 0)], generation=1)
+    lane = lanes.of("events")[0]
+    lanes.receive("events", chunk(0, "1"))
+    await until(lambda: lane.durable.offset == 1)
+
+    lanes.source_found("events", b"1" * 16)
+    lanes.source_found("events", bytes(16))
+    lanes.receive("events", chunk(1, "2"))
+    await until(lambda: lane.durable.offset == 2)
+    host.topic_id = b"2" * 16
+    lanes.source_found("events", b"2" * 16)
+
+    await until(lambda: lane.stopped)
+    assert isinstance(lane.stopped, SourceRecreated)
     await lanes.close()
 
 

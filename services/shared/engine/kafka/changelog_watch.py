@@ -1,16 +1,19 @@
 """
-Whether the changelogs are still the topics that the lanes opened, asked of the cluster once a minute.
+Whether the topics of the lanes are still those that they opened, asked of the cluster once a minute.
 
 A lane that runs has its state in memory and folds rightly on, whatever becomes of its changelogs. What was lost shows at
-its next start, perhaps when the source no longer reaches back far enough to fold it anew. So this only tells, by a metric
-that has an alert, and stops nothing.
+its next start, perhaps when the source no longer reaches back far enough to fold it anew. So of a changelog this only tells, by a
+metric that has an alert, and stops nothing.
+
+Of a source it tells the lanes. One that was recreated, and filled beyond their position before they fetched again, shows in
+no offset.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from aiokafka.errors import UnknownTopicOrPartitionError
@@ -29,11 +32,20 @@ _ANSWER_WITHIN_S = 10.0
 
 
 class ChangelogWatch:
-    """The changelogs of some lanes, compared with what was found of them first."""
+    """The changelogs of some lanes, compared with what was found of them first, and their sources."""
 
-    def __init__(self, kafka: KafkaSettings, specs: Iterable[LaneSpec], metrics: EngineMetrics) -> None:
-        """Nothing is asked before `run` or `look`."""
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        specs: Iterable[LaneSpec],
+        metrics: EngineMetrics,
+        source: Callable[[str, bytes], None],
+    ) -> None:
+        """Call `source` with each source and its id at each look. Nothing is asked before `run` or `look`."""
+        specs = list(specs)
         self._kafka = kafka
+        self._sources = sorted(spec.topic for spec in specs)
+        self._source = source
         self._names = sorted({changelog for spec in specs for changelog in spec.stores.values()})
         self._metrics = metrics
         self._ids: dict[str, bytes] = {}
@@ -51,15 +63,19 @@ class ChangelogWatch:
 
     async def look(self) -> None:
         """Ask once, and set the metric."""
-        full = {name: self._kafka.scoped(name) for name in self._names}
+        full = {name: self._kafka.scoped(name) for name in (*self._names, *self._sources)}
         async with admin(self._kafka) as client:
             ids: dict[str, bytes] = {}
-            for name in self._names:
+            for name, full_name in full.items():
                 with suppress(UnknownTopicOrPartitionError):  # it is away just now
-                    ids[name] = await topic_id(client, full[name])
-            settings = await configs(client, list(full.values()))
-        for name, id_ in ids.items():
-            if id_ != NO_ID:  # else the cluster has no ids
+                    ids[name] = await topic_id(client, full_name)
+            settings = await configs(client, [full[name] for name in self._names])
+        for name in self._sources:
+            if name in ids:
+                self._source(name, ids[name])
+        for name in self._names:
+            id_ = ids.get(name, NO_ID)
+            if id_ != NO_ID:  # else the cluster has no ids, or the topic is away
                 self._tell(name, "recreated", changed=self._ids.setdefault(name, id_) != id_)
             if policy := settings.get(full[name], {}).get("cleanup.policy"):
                 self._tell(name, "policy", changed=policy != "compact")

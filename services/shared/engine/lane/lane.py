@@ -15,7 +15,7 @@ from services.shared.engine.lane.metrics import LaneMetrics
 from services.shared.engine.lane.ports import LaneHost
 from services.shared.engine.lane.states import LaneEvent, LanePhase, LaneState
 from services.shared.engine.lane.work import LaneWork
-from services.shared.engine.position import Position
+from services.shared.engine.position import UNKNOWN_TOPIC, Position
 from services.shared.engine.processor import Processor
 from services.shared.engine.spec import LaneSpec
 
@@ -56,6 +56,12 @@ class Lane:
     def durable(self) -> Position:
         """The first record, and the step within it, that is not durable yet."""
         return self._work.commits.durable
+
+    @property
+    def topic_id(self) -> bytes:
+        """The id of the topic that it folds; zeros while that is not known."""
+        runner = self._work.runner
+        return runner.topic_id if runner is not None else UNKNOWN_TOPIC
 
     @property
     def received(self) -> int:

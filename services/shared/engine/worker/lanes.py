@@ -19,6 +19,7 @@ from services.shared.engine.lane.metrics import LaneMetrics
 from services.shared.engine.lane.ports import LaneHost
 from services.shared.engine.lane.states import LanePhase
 from services.shared.engine.metrics import EngineMetrics
+from services.shared.engine.position import UNKNOWN_TOPIC
 from services.shared.engine.spec import LaneSpec
 from services.shared.kafka.partition import TopicPartition
 
@@ -170,6 +171,12 @@ class Lanes:
         for tp, lane in self._lanes.items():
             if lane.ready and (damage := why(tp)) is not None:
                 lane.source_damaged(damage)
+
+    def source_found(self, topic: str, id_: bytes) -> None:
+        """Have the lanes of a topic compare their source that opened another topic of its name."""
+        for lane in self.of(topic).values():
+            if lane.ready and UNKNOWN_TOPIC not in (lane.topic_id, id_) and lane.topic_id != id_:
+                lane.compare()
 
     def _compare(self, tp: TopicPartition, lane: Lane, covered: int) -> None:
         """

@@ -137,7 +137,9 @@ class Worker:
             asyncio.create_task(self._run_app(self._app)),
             asyncio.create_task(self._watch(watchdog.run())),
             asyncio.create_task(self._watch(self._cluster.run(self.partitions))),
-            asyncio.create_task(ChangelogWatch(self.kafka, self.lanes.specs.values(), self.metrics).run()),
+            asyncio.create_task(
+                ChangelogWatch(self.kafka, self.lanes.specs.values(), self.metrics, self.lanes.source_found).run()
+            ),
             asyncio.create_task(self._watch(self._watch_place(self._app))),
         ]
 
