@@ -24,8 +24,10 @@ from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.errors import (
     CorruptRecordException,
     NoError,
+    NotLeaderForPartitionError,
     OffsetOutOfRangeError,
     TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
     for_code,
 )
 from aiokafka.protocol.fetch import FetchRequest
@@ -34,6 +36,8 @@ log = logging.getLogger(__name__)
 
 _KNOWN = frozenset({NoError.errno, OffsetOutOfRangeError.errno, TopicAuthorizationFailedError.errno})
 """What aiokafka acts on itself, without asking the same broker again at once."""
+_ORDINARY = frozenset({NotLeaderForPartitionError.errno, UnknownTopicOrPartitionError.errno})
+"""What happens whenever a leader moves, and is said by nobody."""
 
 
 class Results(OrderedDict[TopicPartition, Any]):
@@ -96,9 +100,9 @@ class _Client:
             if code not in _KNOWN
         }
         for tp, code in wrong.items():
-            log.warning(
-                "fetch_refused", extra={"topic": tp.topic, "partition": tp.partition, "error": for_code(code).__name__}
-            )
+            if code not in _ORDINARY:
+                where = {"topic": tp.topic, "partition": tp.partition}
+                log.warning("fetch_refused", extra={**where, "error": for_code(code).__name__})
             if code == CorruptRecordException.errno:
                 self._set_apart(tp, asked[tp])
         if any(code != CorruptRecordException.errno for code in wrong.values()):
