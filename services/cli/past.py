@@ -70,6 +70,8 @@ def own(
     Raises:
         Fatal: there is no such history, or no loss was recorded.
     """
+    from services.backtest.domain.history import lost_without_day
+
     history = _read(source, lost, data)
     count = len(history.recorded)
     if history.dayless:
@@ -78,7 +80,7 @@ def own(
         raise Fatal(say("terminal.no_record"))
     if recorded:
         print(say("terminal.taken", count=count), file=sys.stderr)
-        return replace(history, outcomes=history.recorded)
+        return replace(history, outcomes=(*history.recorded, *lost_without_day(history.dayless)))
     if count and not lost:
         print(say("terminal.on_record", count=count), file=sys.stderr)
     return history

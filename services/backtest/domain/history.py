@@ -10,6 +10,8 @@ from services.shared.tracking_plan.actors import UNSAID
 
 NOTHING: Mapping[str, Any] = {}
 """A plain dictionary, which can go to another process."""
+NO_DAY = -1
+"""The day of a loss of which nobody can tell the day."""
 OWN = "own history"
 """The name of one's own; a report says it in its own language."""
 
@@ -49,10 +51,15 @@ class AccountOutcome(NamedTuple):
 
     account: str
     day: int
-    """When, days since 1970 UTC."""
+    """When, days since 1970 UTC; or NO_DAY."""
     kind: str = "lost"
     """`lost`; a generator also has kinds of its own, such as `sudden_stop`, `decay`, `vacation` or `growth`."""
     reason: str = ""
+
+
+def lost_without_day(accounts: Iterable[str]) -> tuple[AccountOutcome, ...]:
+    """Return losses of which nobody can tell the day: of such accounts nothing counts."""
+    return tuple(AccountOutcome(account, NO_DAY) for account in accounts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import numpy as np
 
 from services.backtest.domain.alarms import Alarms
 from services.backtest.domain.grid import FEWEST_WEEKS, LATER_DAYS, WEEK, Grid, Ints
-from services.backtest.domain.history import AccountOutcome
+from services.backtest.domain.history import NO_DAY, AccountOutcome
 
 _FIRST = FEWEST_WEEKS * WEEK
 """The first column whose calls are counted."""
@@ -29,9 +29,12 @@ class Lost:
     columns: Mapping[int, int]
     """The day of the loss, by row of the activity: a column."""
     too_early: Mapping[int, int]
-    """The same of losses too early to be judged: of such an account nothing counts, least of all what comes after its loss."""
+    """
+    The same of losses too early to be judged: of such an account nothing counts, least of all what comes after its loss. One of
+    which nobody can tell the day is taken to be before everything: a call of it is neither right nor in vain.
+    """
     left_out: list[tuple[str, str]]
-    """Account, and why: `no_events`, `before`, `never_active`, `twice`, `after_end` or `too_early`."""
+    """Account, and why: `no_events`, `before`, `never_active`, `twice`, `after_end`, `too_early` or `no_day`."""
 
     @property
     def every(self) -> Mapping[int, int]:
@@ -76,10 +79,14 @@ def lost_of(outcomes: Sequence[AccountOutcome], accounts: Sequence[str], grid: G
         row = rows.get(outcome.account)
         column = outcome.day - grid.first_day
         if row is None:
-            left_out.append((outcome.account, "no_events" if column > 0 else "before"))
+            left_out.append((outcome.account, "no_events" if column > 0 or outcome.day == NO_DAY else "before"))
             continue
         if row in columns:
             left_out.append((outcome.account, "twice"))
+            continue
+        if outcome.day == NO_DAY:
+            left_out.append((outcome.account, "no_day"))
+            too_early.setdefault(row, 0)
             continue
         first = int(grid.first[row])
         if column > grid.days:

@@ -2,7 +2,7 @@
 The list of lost customers: CSV with the columns account and date, and optionally reason.
 
 All lines that cannot be read are told at once, each with its number and what to do; the others are used. Of several losses
-of one account the first counts.
+of one account the first counts. An account whose date cannot be used was lost all the same: it is not one that stayed.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ class OutcomeFile:
     outcomes: tuple[AccountOutcome, ...]
     problems: tuple[str, ...]
     """One sentence for each line that was left out, with its number (the header is line 1)."""
+    dayless: tuple[str, ...] = ()
+    """Accounts of lines whose date cannot be used, of which no other line says when they were lost."""
 
 
 def read_outcomes(path: Path, today: date, say: Speech) -> OutcomeFile:
@@ -60,6 +62,7 @@ def read_outcomes(path: Path, today: date, say: Speech) -> OutcomeFile:
     """
     found: dict[str, list[tuple[int, AccountOutcome]]] = {}
     problems: dict[int, str] = {}
+    dayless: dict[str, None] = {}
     text = _lines(path, say)
     records = _records(text, say)
     line, cells = next(records, (1, []))
@@ -68,8 +71,9 @@ def read_outcomes(path: Path, today: date, say: Speech) -> OutcomeFile:
         if not _any_text(cells):
             continue  # a spreadsheet writes a row of commas for each row that was ever touched
         outcome = _outcome(cells, header, today, say)
-        if isinstance(outcome, str):
-            problems[line] = outcome
+        if isinstance(outcome, _Problem):
+            problems[line] = outcome.text
+            dayless.update(dict.fromkeys(outcome.dayless))
         else:
             found.setdefault(outcome.account, []).append((line, outcome))
     outcomes = []
@@ -85,7 +89,7 @@ def read_outcomes(path: Path, today: date, say: Speech) -> OutcomeFile:
             shown += f"\n  {say('outcomes.more', count=len(told) - _TOLD)}"
         nothing = say("outcomes.nothing_usable", file=path.name)
         raise BadOutcomesError(f"{nothing}:{shown}" if shown else nothing + say("outcomes.only_header"))
-    return OutcomeFile(tuple(outcomes), tuple(told))
+    return OutcomeFile(tuple(outcomes), tuple(told), tuple(account for account in dayless if account not in found))
 
 
 def _lines(path: Path, say: Speech) -> list[str]:
@@ -157,12 +161,20 @@ def _any_text(cells: list[str] | str) -> bool:
     return any(cell.strip() for cell in cells)
 
 
-def _outcome(cells: list[str] | str, header: _Header, today: date, say: Speech) -> AccountOutcome | str:
+class _Problem(NamedTuple):
+    """What is wrong with a record."""
+
+    text: str
+    dayless: tuple[str, ...] = ()
+    """The account, where only the day of its loss cannot be used."""
+
+
+def _outcome(cells: list[str] | str, header: _Header, today: date, say: Speech) -> AccountOutcome | _Problem:
     """Return the outcome in a record, or what is wrong with it."""
     if isinstance(cells, str):
-        return cells
+        return _Problem(cells)
     if _any_text(cells[header.width :]):
-        return say("outcomes.more_cells")
+        return _Problem(say("outcomes.more_cells"))
 
     def cell(name: str) -> str:
         place = header.columns.get(name, len(cells))
@@ -170,17 +182,17 @@ def _outcome(cells: list[str] | str, header: _Header, today: date, say: Speech) 
 
     account, text = cell("account"), cell("date")
     if not account:
-        return say("outcomes.no_account")
+        return _Problem(say("outcomes.no_account"))
     if not text:
-        return say("outcomes.no_date")
+        return _Problem(say("outcomes.no_date"), (account,))
     try:
         day = _day(text)
     except ValueError:
-        return say("outcomes.no_day", date=repr(text[:40]))
+        return _Problem(say("outcomes.no_day", date=repr(text[:40])), (account,))
     if day > today:
-        return say("outcomes.ahead", date=text[:10])
+        return _Problem(say("outcomes.ahead", date=text[:10]))
     if day < EARLIEST:
-        return say("outcomes.too_early", date=text[:10], year=EARLIEST.year)
+        return _Problem(say("outcomes.too_early", date=text[:10], year=EARLIEST.year), (account,))
     return AccountOutcome(account, day_number(day), "lost", cell(_REASON))
 
 

@@ -194,6 +194,7 @@ def _report(
 
 def _outcomes(path: Path | None, say: Speech) -> tuple[tuple[AccountOutcome, ...], tuple[str, ...]]:
     """Read the list of lost customers; say at once what cannot be used of it."""
+    from services.backtest.domain.history import lost_without_day
     from services.backtest.histories.outcome_file import read_outcomes
 
     if path is None:
@@ -205,7 +206,8 @@ def _outcomes(path: Path | None, say: Speech) -> tuple[tuple[AccountOutcome, ...
         tell_lines((f"  {problem}" for problem in found.problems[:_TOLD_PROBLEMS]), sys.stderr)
         if len(found.problems) > _TOLD_PROBLEMS:
             print(f"  {say('terminal.more', count=len(found.problems) - _TOLD_PROBLEMS)}", file=sys.stderr)
-    return found.outcomes, tuple(f"{path.name}, {problem}" for problem in found.problems)
+    outcomes = (*found.outcomes, *lost_without_day(found.dayless))
+    return outcomes, tuple(f"{path.name}, {problem}" for problem in found.problems)
 
 
 def _driven(history: BacktestHistory, scoring: Scoring, keep: Path | None, workers: int, say: Speech) -> Driven:

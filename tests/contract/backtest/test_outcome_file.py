@@ -55,6 +55,13 @@ def test_a_list_with_ten_wrong_lines_tells_ten_and_uses_the_rest(tmp_path: Path)
     assert [problem.split(":")[0] for problem in found.problems] == [f"line {number}" for number in range(3, 13)]
 
 
+def test_accounts_whose_date_cannot_be_used_are_kept_apart_from_those_that_stayed(tmp_path: Path) -> None:
+    """Not those of a date that lies ahead, and not those whose loss another line tells."""
+    found = read(tmp_path, TEN_BAD + "acme,soon,\ninitech,,\n")
+
+    assert found.dayless == ("globex", "initech", "umbrella", "hooli", "stark", "wonka")
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [

@@ -51,7 +51,7 @@ def columns(file: Path) -> list[str]:
 
 def test_a_file_is_judged_by_a_list_and_again_by_other_rules(events: Path, tmp_path: Path) -> None:
     lost = tmp_path / "lost.csv"
-    lost.write_text(f"account,date\nc0,{FIRST + timedelta(days=210)}\nc1,{FIRST + timedelta(days=205)}\n")
+    lost.write_text(f"account,date\nc0,{FIRST + timedelta(days=210)}\nc1,{FIRST + timedelta(days=205)}\nc2,9/3\n")
     page, text, keep = tmp_path / "report.html", tmp_path / "report.md", tmp_path / "kept"
     given = [*columns(events), "--outcomes", str(lost), "--keep", str(keep)]
 
@@ -59,6 +59,7 @@ def test_a_file_is_judged_by_a_list_and_again_by_other_rules(events: Path, tmp_p
 
     assert "Of your 2 lost accounts Tidemark would have flagged 2, at the median" in first.stdout
     assert "0.0 calls in vain a week." in first.stdout
+    assert "1 account on the list could not be judged and is not in these numbers: c2." in first.stdout
     assert first.stdout.splitlines()[1].strip() in text.read_text().replace("\n", " ")
     assert page.read_text().count("<svg") == 4
     made_by = text.read_text().split("`")[1].replace("\n", " ")

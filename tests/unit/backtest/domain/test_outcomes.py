@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from services.backtest.domain.alarms import alarms_of
-from services.backtest.domain.history import AccountOutcome
+from services.backtest.domain.history import AccountOutcome, lost_without_day
 from services.backtest.domain.naive import NaiveAlarms
 from services.backtest.domain.outcomes import Calls, lost_of, measure_calls
 from tests.support.backtests import FIRST_DAY, grid
@@ -84,6 +84,16 @@ def test_weeks_in_which_there_is_nobody_to_call_do_not_make_calls_in_vain_rarer(
     assert (
         weeks == (400 - 84 - 55 + 1) / 7
     )  # and a day on which the other account is old enough, and not silent for long yet
+
+
+def test_calls_of_an_account_of_whose_loss_nobody_can_tell_the_day_are_neither_right_nor_in_vain() -> None:
+    found = lost_of((*lost(a=300), *lost_without_day(["b", "nobody"])), ACCOUNTS, GRID)
+    called = measure_calls("x", alarms_of([(row, 150, 160, True) for row in range(3)]), found, ACCOUNTS, GRID)
+
+    assert found.left_out == [("b", "no_day"), ("nobody", "no_events")]
+    assert (called.lost, called.calls, called.in_vain) == (1, 2, 2)  # of `a`, which is lost long after, and of `c`
+    weeks = grid("5x500", "5x500", "5x500", lost=dict(found.every)).weeks()
+    assert set(weeks.account.tolist()) == {0, 2}
 
 
 def test_accounts_that_cannot_be_judged_are_told_with_the_reason() -> None:
