@@ -15,6 +15,7 @@ from services.backtest.domain.resampling import Interval, Resampling
 
 TOP_SHARE = 0.05
 TOP_A_WEEK = 10
+_PARTS = 10
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,11 @@ class Decile:
 
 
 def deciles(score: Floats, loss: Bools) -> list[Decile]:
-    """Return ten parts of equal size, those with the lowest scores first; equal scores are divided as if by lot."""
+    """
+    Return ten parts of equal size, those with the lowest scores first; equal scores are divided as if by lot.
+
+    Of fewer than ten scores each is a part: a tenth of them would be nothing.
+    """
     if not score.size:
         return []
     groups = _Groups(-score, loss)
@@ -122,8 +127,9 @@ def deciles(score: Floats, loss: Bools) -> list[Decile]:
     sizes = lost + kept
     before = np.cumsum(sizes) - sizes
     found = []
-    for place in range(10):
-        low, high = score.size * place / 10, score.size * (place + 1) / 10
+    parts = min(_PARTS, score.size)
+    for place in range(parts):
+        low, high = score.size * place / parts, score.size * (place + 1) / parts
         taken = np.clip(np.minimum(before + sizes, high) - np.maximum(before, low), 0, None)
         scores = groups.values[taken > 0]
         share = float((taken / sizes * lost).sum() / taken.sum())

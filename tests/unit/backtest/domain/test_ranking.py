@@ -28,6 +28,12 @@ def test_tenths_are_of_equal_size_and_divide_equal_scores_as_if_by_lot() -> None
     assert [(each.lowest, each.weeks, each.losses) for each in found] == [(10, 2, 0.5)] * 5 + [(90, 2, 0)] * 5
 
 
+def test_fewer_than_ten_scores_are_parts_of_one_each() -> None:
+    found = deciles(np.array([50.0, 70.0, 60.0]), np.array([True, False, False]))
+
+    assert [(each.lowest, each.weeks, each.losses) for each in found] == [(50, 1, 1), (60, 1, 0), (70, 1, 0)]
+
+
 def test_no_scores_have_no_tenths() -> None:
     assert deciles(np.zeros(0), np.zeros(0, np.bool_)) == []
 
