@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ from services.backtest.measuring import AgainstList
 from services.backtest.words import Speech
 
 MOST_NAMES = 1000
+_FEW = 0.02
 _NAMED = 5
 """Accounts that the first lines name."""
 
@@ -152,7 +154,8 @@ def _cohort(measured: Measured, say: Speech) -> Section:
         least=say("active", count=figures.least_base, shown=say.short(figures.least_base)),
     )
     target = say(f"measured.target.{figures.target}")
-    loss = say("measured.loss", target=target, rate=say.percent(figures.base_rate))
+    rate = say.percent(figures.base_rate, digits_of(figures.base_rate))
+    loss = say("measured.loss", target=target, rate=rate)
     starts = say("measured.losses", count=figures.losses)
     start = [say("measured.start")] if measured.against else []
     losses = [" ".join([loss, starts, *start])] if figures.weeks else []  # a share of no account-weeks says nothing
@@ -296,7 +299,8 @@ def _ranking(figures: BacktestFigures, say: Speech) -> Section:
         )
         for each in figures.ranking
     ]
-    note = [say("ranking.note", rate=say.number(figures.base_rate, 2))] if figures.weeks else []
+    rate = say.number(figures.base_rate, 2 + digits_of(figures.base_rate))
+    note = [say("ranking.note", rate=rate)] if figures.weeks else []
     head = head_of(say, "ranking", "score", "auc", "average_precision", "top_share", "top_a_week")
     return Section(
         say("ranking.title"), note, Table(head, rows, ours=sum(is_ours(each.name) for each in figures.ranking))
@@ -308,12 +312,17 @@ def _calibration(figures: BacktestFigures, say: Speech) -> Section:
         (
             range_of(each, say),
             say.cell(each.weeks),
-            say.percent(each.losses),
+            say.percent(each.losses, digits_of(figures.base_rate)),
         )
         for each in figures.calibration
     ]
     head = head_of(say, "calibration", "health", "weeks", "losses")
     return Section(say("calibration.title"), [say("calibration.note")], Table(head, rows))
+
+
+def digits_of(rate: float) -> int:
+    """Return the digits of shares in per cent beside a rate of losses: where few are lost, whole ones would be 0 or 1."""
+    return max(1, -math.floor(math.log10(100 * rate))) if 0 < rate < _FEW else 0
 
 
 def range_of(part: Decile, say: Speech) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -46,7 +47,9 @@ def _plots(part: ReportPart, say: Speech) -> Iterator[tuple[str, str]]:
         yield say("plot.lead.caption"), plots.lead(part.against.calls, say)
     if not part.figures.weeks:
         return
-    if part.figures.losses:
-        yield say("plot.recall.caption"), plots.recall_against_false_calls(part.figures, say)
-    yield say("plot.ranking.caption"), plots.ranking(part.figures, say)
+    if not part.figures.losses:  # nothing is ranked, and no share is above 0
+        return
+    yield say("plot.recall.caption"), plots.recall_against_false_calls(part.figures, say)
+    if not math.isnan(part.figures.ranking[0].auc.value):  # a loss follows on every week
+        yield say("plot.ranking.caption"), plots.ranking(part.figures, say)
     yield say("plot.calibration.caption"), plots.calibration(part.figures, say)

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from services.backtest.domain.figures import BacktestFigures, is_ours
 from services.backtest.domain.outcomes import Calls
 from services.backtest.domain.resampling import Interval
-from services.backtest.report.contents import range_of
+from services.backtest.report.contents import digits_of, range_of
 from services.backtest.words import Speech
 
 OURS, OTHERS = "#0b6e4f", "#8a8f98"
@@ -60,11 +60,13 @@ def calibration(figures: BacktestFigures, say: Speech) -> str:
     """Draw how many account-weeks of each tenth by health score were followed by a loss."""
     drawing, axes = _axes(say, say("plot.calibration.x"), say("plot.calibration.y"))
     names = [range_of(each, say) for each in figures.calibration]
-    axes.bar(range(len(names)), [100 * each.losses for each in figures.calibration], color=OURS)
+    digits = digits_of(figures.base_rate)
+    last = 100 * 10**digits  # of the last digit that is written a tick has a whole number, so that no two are the same
+    axes.bar(range(len(names)), [last * each.losses for each in figures.calibration], color=OURS)
     axes.set_xticks(range(len(names)), names, fontsize=7)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.yaxis.set_major_formatter(lambda shown, _: say.percent(shown / 100))
-    axes.axhline(100 * figures.base_rate, color=OTHERS, linewidth=0.8, linestyle=":")
+    axes.yaxis.set_major_formatter(lambda shown, _: say.percent(shown / last, digits))
+    axes.axhline(last * figures.base_rate, color=OTHERS, linewidth=0.8, linestyle=":")
     return _svg(drawing)
 
 
@@ -86,6 +88,7 @@ def lead(calls: Sequence[Calls], say: Speech) -> str:
         )
     axes.invert_xaxis()
     axes.set_ylim(0, calls[0].lost * 1.03)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     drawing.legend(loc="outside right upper", fontsize=7, frameon=False)
     return _svg(drawing)
 
