@@ -33,11 +33,11 @@ async def start(visit: Visit) -> Response:
         return await _page(visit, "no_csv", 400)
     if await obstacle(visit.settings.history):
         return await _page(visit, status=409)
-    recorded = (await losses_on_record(visit.api)).losses if "recorded" in fields and not content else []
-    if recorded:
-        content = as_list(recorded)
+    found = await losses_on_record(visit.api) if "recorded" in fields and not content else NOTHING
+    if found.losses:
+        content = as_list(found)
     by = visit.identity.name or visit.identity.owner
-    if not tests.start(content, "" if recorded else name, by, visit.words.language, len(recorded)):
+    if not tests.start(content, "" if found.losses else name, by, visit.words.language, len(found.losses)):
         return await _page(visit, "running", 409)
     return RedirectResponse("/right", 303)
 

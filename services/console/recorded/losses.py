@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -59,10 +59,11 @@ def _recorded(told: Told) -> LossesOnRecord:
     return LossesOnRecord(happened, len(dated) - len(happened), without)
 
 
-def as_list(losses: Sequence[Loss]) -> bytes:
-    """Return losses as the file that `tidemark backtest --outcomes` reads."""
+def as_list(found: LossesOnRecord) -> bytes:
+    """Return losses as the file that `tidemark backtest --outcomes` reads: an account without a date is not one that stayed."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
-    writer.writerows(losses)
+    writer.writerows(found.losses)
+    writer.writerows(Loss(account, "", "") for account in found.without_day)
     return text.getvalue().encode()

@@ -10,6 +10,7 @@ import pytest
 from services.backtest.domain.history import AccountOutcome
 from services.backtest.histories.outcome_file import BadOutcomesError, OutcomeFile, read_outcomes
 from services.backtest.words import speech
+from services.console.recorded.losses import Loss, LossesOnRecord, as_list
 from services.shared.units import day_number
 
 TODAY = date(2026, 6, 1)
@@ -60,6 +61,15 @@ def test_accounts_whose_date_cannot_be_used_are_kept_apart_from_those_that_staye
     found = read(tmp_path, TEN_BAD + "acme,soon,\ninitech,,\n")
 
     assert found.dayless == ("globex", "initech", "umbrella", "hooli", "stark", "wonka")
+
+
+def test_a_list_of_the_console_has_the_accounts_whose_recorded_losses_name_no_day(tmp_path: Path) -> None:
+    found = LossesOnRecord([Loss("acme", "2026-03-31", "price")], 1, ["globex"])
+
+    listed = read(tmp_path, as_list(found))
+
+    assert listed.outcomes == (AccountOutcome("acme", day(2026, 3, 31), "lost", "price"),)
+    assert listed.dayless == ("globex",)
 
 
 @pytest.mark.parametrize(
