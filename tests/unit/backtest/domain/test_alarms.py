@@ -32,6 +32,28 @@ def test_an_onset_has_no_alarm_in_the_28_days_before() -> None:
     assert onsets(alarms) == [(0, 100), (0, 168), (1, 120)]
 
 
+def test_an_onset_is_told_from_the_alarm_just_before_it() -> None:
+    alarms = alarms_of([(0, 100, 110, True), (0, 150, 170, True), (0, 197, 200, True), (0, 228, 230, True)])
+
+    assert onsets(alarms) == [(0, 100), (0, 150), (0, 228)]
+
+
+def test_of_alarms_that_overlap_the_one_that_ends_last_says_whether_they_recovered() -> None:
+    """And at the same time the one that came last."""
+    alarms = alarms_of(
+        [
+            (0, 50, 60, True),
+            (0, 100, 130, False), (0, 110, 120, True),
+            (0, 200, 210, False), (0, 205, 230, True),
+            (0, 300, 320, True), (0, 310, 320, False),
+            (1, 50, 60, True), (1, 60, 70, True),
+        ]
+    )  # fmt: skip
+
+    told = list(zip(alarms.start.tolist(), alarms.end.tolist(), alarms.recovered.tolist(), strict=True))
+    assert told == [(50, 60, True), (100, 130, False), (200, 230, True), (300, 320, False), (50, 70, True)]
+
+
 def test_alarms_that_overlap_are_one() -> None:
     alarms = alarms_of([(0, 100, 130, False), (0, 105, 110, True), (0, 130, 140, True)])
 
@@ -94,6 +116,33 @@ def test_an_alarm_flaps_if_it_is_back_within_eight_weeks() -> None:
 
     assert (flapping.flap_share, calm.flap_share) == (0.5, 0)
     assert flapping.flaps.value == pytest.approx(1000 / len(asked.weeks()))
+
+
+def test_a_flap_is_told_from_the_alarm_just_before_it() -> None:
+    found = measured(alarms_of([(0, 100, 110, True), (0, 180, 190, True), (0, 200, 210, True)]), grid(STEADY))
+
+    assert found.flap_share == pytest.approx(1 / 3)
+
+
+def test_an_alarm_that_began_outside_of_valid_weeks_is_none_that_could_have_come_again() -> None:
+    alarms = alarms_of([(0, 20, 30, True), (0, 100, 110, True), (0, 150, 160, True), (1, 110, 120, True)])
+    asked = grid(STEADY, "1x400")
+
+    large = measure_alarms("x", alarms, asked, asked.weeks(), Resampling(2, 5), lambda points: points.base > 10)
+
+    assert measured(alarms, asked).flap_share == pytest.approx(1 / 3)
+    assert large.flap_share == 0.5
+
+
+@pytest.mark.parametrize(("gone", "recoveries"), [(315, 1), (316, 0)])
+def test_a_recovery_says_something_only_if_the_twelve_weeks_after_it_are_known(gone: int, recoveries: int) -> None:
+    assert measured(alarms_of([(0, 300, gone, True)]), grid(STEADY)).recoveries == recoveries
+
+
+@pytest.mark.parametrize(("least", "recoveries"), [(42.0, 1), (42.1, 0)])
+def test_a_recovery_of_an_account_with_less_than_the_least_base_says_nothing(least: float, recoveries: int) -> None:
+    # 49 a week where it begins, 42 where it has recovered
+    assert measured(alarms_of([(0, 200, 500, True)]), grid("7x210 6x630", least_base=least)).recoveries == recoveries
 
 
 def test_a_recovery_is_false_if_a_loss_follows_it() -> None:

@@ -39,6 +39,36 @@ def test_an_alarm_that_has_been_on_for_long_counts_from_when_it_came() -> None:
     assert calls([(0, 149, 400, False)], a=300).leads == [150]
 
 
+def test_of_several_alarms_before_a_loss_the_first_that_lasted_into_the_twelve_weeks_flags_it() -> None:
+    assert calls([(0, 100, 110, True), (0, 200, 230, True), (0, 290, 400, False)], a=300).leads == [99]
+
+
+def test_a_loss_on_the_day_after_the_history_can_be_judged_and_one_of_later_cannot() -> None:
+    last, later = calls([(0, 450, 500, False)], a=500), calls([(0, 450, 500, False)], a=501)
+
+    assert (last.lost, last.leads, later.lost) == (1, [49], 0)
+
+
+def test_a_loss_can_be_judged_from_eight_weeks_after_the_first_activity_on() -> None:
+    asked = grid("0x10 5x490", "0x10 5x490", "0x10 5x490")
+    found = lost_of(lost(a=10 + 56, b=10 + 55, c=10), ACCOUNTS, asked)
+
+    assert dict(found.columns) == {0: 66}
+    assert found.left_out == [("c", "before"), ("b", "too_early")]
+
+
+def test_calls_count_from_when_the_history_is_eight_weeks_old_on() -> None:
+    assert [calls([(0, start, start + 5, True)]).calls for start in (55, 56)] == [0, 1]
+
+
+def test_a_history_too_short_to_know_what_followed_has_no_week_in_which_calls_count() -> None:
+    short = grid("5x70")
+    found = measure_calls("x", alarms_of([(0, 60, 65, True)]), lost_of([], ["a"], short), ["a"], short)
+
+    assert (found.weeks, found.calls) == (0, 0)
+    assert math.isnan(found.in_vain_a_week)
+
+
 def test_a_call_is_in_vain_if_the_account_is_not_lost_within_twelve_weeks() -> None:
     found = calls([(0, 216, 217, True), (1, 214, 215, True), (2, 200, 210, True)], a=300, b=300)
 
