@@ -111,16 +111,18 @@ def _named(accounts: Sequence[str], say: Speech) -> str:
 
 
 def _left_out(measured: Measured, say: Speech) -> Iterable[Section]:
-    lines = [*measured.problems, *_not_judged(measured, say)]
+    rejected = []
     for reason, count in sorted(measured.driven.rejected.items()):
         key = f"left_out.reason.{reason}"
-        lines.append(say("left_out.rejected", count=count, reason=say(key) if say.has(key) else reason))
-    if lines:
-        more = len(lines) - MOST_NAMES
-        rest = [say("left_out.more", count=more)] if more > 0 else []
-        rows = [(line,) for line in [*lines[:MOST_NAMES], *rest]]
-        table = Table((say("left_out.head"),), rows)
-        yield Section(say("left_out.title"), [say("left_out.lead", count=len(lines))], table)
+        rejected.append(say("left_out.rejected", count=count, reason=say(key) if say.has(key) else reason))
+    told: list[str] = []
+    total = 0
+    for lines in (measured.problems, _not_judged(measured, say), rejected):  # many of one kind hide no other
+        more, total = len(lines) - MOST_NAMES, total + len(lines)
+        told += [*lines[:MOST_NAMES], *([say("left_out.more", count=more)] if more > 0 else [])]
+    if told:
+        table = Table((say("left_out.head"),), [(line,) for line in told])
+        yield Section(say("left_out.title"), [say("left_out.lead", count=total)], table)
 
 
 def _not_judged(measured: Measured, say: Speech) -> list[str]:

@@ -43,6 +43,20 @@ def test_an_account_that_is_only_written_otherwise_is_told_with_how_events_write
     ]
 
 
+def test_thousands_of_wrong_lines_hide_neither_accounts_nor_events_that_were_left_out() -> None:
+    told = driven(lost("acme", 300), *(lost(f"unknown-{number}", 300) for number in range(1002)))
+    problems = tuple(f"lost.csv, line {number}: date is empty" for number in range(3000))
+    part = part_of(Measured(told, measure(told, draws=0), measure_list(told), None, problems), speech("en"))
+
+    left_out = part.sections[0]
+    assert left_out.paragraphs == ["4,003 things could not be used."]
+    assert left_out.table is not None
+    rows = [row for (row,) in left_out.table.rows]
+    assert [row for row in rows if row.startswith("and ")] == ["and 2,000 more", "and 2 more"]
+    assert sum("line" in row for row in rows) == sum("no event of it" in row for row in rows) == 1000
+    assert rows[-1].startswith("3 events were not counted")
+
+
 def test_why_an_account_was_lost_stands_beside_it_where_the_list_says_it() -> None:
     head, *rows = section("Each lost account", lost("acme", 300)._replace(reason="price"), lost("umbrella", 280))
 
