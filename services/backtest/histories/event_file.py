@@ -63,7 +63,10 @@ def _event(timed: TimedCall, made_up: str) -> Event | None:
 
 
 def _id(value: Any) -> str:
-    """Return an id as ingest takes it: text, or a whole number as its digits."""
-    if value is None or type(value) in (str, int):
-        return str(value or "")
-    raise TypeError(type(value))
+    """Return an id as ingest takes it: text, or a whole number as its digits; blanks are none."""
+    if value is None:
+        return ""
+    if type(value) not in (str, int):
+        raise TypeError(type(value))
+    text = str(value)
+    return "" if text.isspace() else text

@@ -97,6 +97,20 @@ def test_a_group_call_is_of_the_group_that_it_names(tmp_path: Path) -> None:
     assert [event.account for event in read_event_file(file, Mapping()).read()] == ["acme"]
 
 
+def test_ids_of_nought_and_of_blanks_are_what_ingest_takes_them_for(tmp_path: Path) -> None:
+    file = tmp_path / "events.ndjson"
+    call = {"type": "track", "event": "Asked", "timestamp": "2026-01-02T10:00:00Z"}
+    given: list[dict[str, Any]] = [
+        {**call, "userId": 0, "context": {"groupId": 0}},
+        {**call, "userId": " ", "anonymousId": "anon", "context": {"groupId": " "}, "groupId": "acme"},
+    ]
+    file.write_text("".join(json.dumps(each) + "\n" for each in given))
+
+    events = list(read_event_file(file, Mapping()).read())
+
+    assert [(event.account, event.user) for event in events] == [("0", "0"), ("acme", "anon")]
+
+
 def test_events_without_an_account_are_told_with_what_to_do(tmp_path: Path) -> None:
     driven = drive(read_event_file(calls(tmp_path), Mapping()))
 
