@@ -45,12 +45,25 @@ def test_the_base_is_the_weekly_mean_of_thirty_weeks_or_of_the_accounts_own() ->
     found = points(grid("2x70 4x300"), 69, 70 + 209, 70 + 104)
 
     assert list(found.base) == [14, 28, (70 * 2 + 105 * 4) / 25]
+    assert list(points(grid("9x7 1x203 1x90"), 209).base) == [(63 + 203) / 30]
 
 
 def test_a_loss_is_twelve_weeks_at_thirty_five_percent_of_the_base() -> None:
     # 12 weeks of 2 a day after 30 of 6 are a third; of 3 a day, half
     assert list(points(grid("6x210 2x90"), 209).loss) == [True]
     assert list(points(grid("6x210 3x90"), 209).loss) == [False]
+
+
+def test_the_twelve_weeks_begin_on_the_next_day_and_thirty_five_percent_is_enough() -> None:
+    # 35 % of 70 a week are 294 in twelve weeks
+    assert list(points(grid("10x210 3x83 45 100x50"), 209).loss) == [True]
+    assert list(points(grid("10x210 3x83 46 100x50"), 209).loss) == [False]
+
+
+def test_a_sum_that_reaches_back_beyond_the_history_has_all_of_it_up_to_its_end() -> None:
+    asked = grid("1x10 2x10")
+
+    assert list(asked.sum(np.zeros(2, np.int64), np.array([9, 19]), 30)) == [10, 30]
 
 
 def test_a_stop_is_a_loss_four_weeks_ahead_because_the_rest_of_the_twelve_is_silent() -> None:
