@@ -6,13 +6,16 @@ from dataclasses import replace
 
 import pytest
 
+from services.backtest.domain.alarms import AlarmFigures
 from services.backtest.domain.figures import OURS as NAME
 from services.backtest.domain.figures import RISK
-from services.backtest.domain.headline import SHOWN, of_list, ranks_better
+from services.backtest.domain.headline import SHOWN, of_list, of_use, ranks_better
 from services.backtest.domain.outcomes import Calls
 from services.backtest.domain.ranking import RankingFigures
 from services.backtest.domain.resampling import Interval
+from services.backtest.measuring import measure
 from services.backtest.words import speech
+from tests.support.driven import driven
 
 ENGLISH = speech("en")
 OURS = Calls(NAME, 40, 31, 23.0, 200, 140, 100.0, ())
@@ -51,6 +54,56 @@ def test_plain_rules_that_do_better_are_told_at_once_and_the_best_with_its_figur
         "“Silent for 23 days (as many calls)” would have flagged 33, at the median 11 days before the loss, with 1.3"
     )
     assert fourth.startswith("“Silent for 3 weeks” would have flagged 31")
+
+
+@pytest.mark.parametrize(("flagged", "in_vain"), [(32, 140), (31, 139)])
+def test_a_rule_that_is_better_in_one_and_equal_in_the_other_does_better(flagged: int, in_vain: int) -> None:
+    other = replace(PLAIN, name="silent_weeks.4", flagged=flagged, in_vain=in_vain)
+
+    assert of_list([OURS, other], owners=0, say=ENGLISH)[1].startswith("This plain rule does better than Tidemark here")
+
+
+def test_of_rules_that_flag_as_many_the_one_with_fewer_calls_in_vain_is_the_best() -> None:
+    worse, best = (replace(PLAIN, name=f"silent_weeks.{weeks}", flagged=35, in_vain=120 - weeks) for weeks in (4, 5))
+
+    assert of_list([OURS, worse, best], owners=0, say=ENGLISH)[2].startswith(
+        "“Silent for 5 weeks” would have flagged 35"
+    )
+
+
+def alarm(name: str, recall: float, false: float) -> AlarmFigures:
+    found = Interval(recall, recall, recall)
+    rate = Interval(false, false, false)
+    return replace(measure(driven(), draws=0).ours, name=name, losses=10, recall=found, false=rate, delay=-3.0)
+
+
+@pytest.mark.parametrize(
+    ("recall", "false", "better"),
+    [(0.6, 20, True), (0.5, 19, True), (0.5, 20, False), (0.6, 21, False), (0.4, 9, False)],
+)
+def test_where_losses_are_told_from_use_a_plain_rule_that_does_better_is_told_too(
+    recall: float, false: float, better: bool
+) -> None:
+    figures = measure(driven(), draws=0)
+    alarms = [alarm(NAME, 0.5, 20), alarm("tidemark_critical", 0.9, 1), alarm("silent_weeks.4", recall, false)]
+
+    first, *others = of_use(replace(figures, losses=10, alarms=alarms, ranking=figures.ranking[:2]), ENGLISH)
+
+    assert first.endswith(
+        "flagged 5 (50 %), at the median 3 days before the fall shows, with 2.0 false calls a week per 100 accounts."
+    )
+    told = [line for line in others if not line.startswith("As a list")]
+    assert [line.split(" ")[0] for line in told] == (["This", "“Silent"] if better else [])
+
+
+def test_where_losses_are_told_from_use_the_best_plain_rule_is_told_with_its_figures_and_the_one_people_have() -> None:
+    figures = measure(driven(), draws=0)
+    plain = [alarm(SHOWN, 0.6, 10), alarm("silent_weeks.4", 0.7, 19), alarm("silent_weeks.5", 0.7, 15)]
+
+    told = of_use(replace(figures, losses=10, alarms=[alarm(NAME, 0.5, 20), *plain]), ENGLISH)
+
+    assert told[1].endswith("“silent for 5 weeks”, “silent for 4 weeks” and “silent for 3 weeks”.")
+    assert [line[:19] for line in told[2:4]] == ["“Silent for 5 weeks", "“Silent for 3 weeks"]
 
 
 def test_a_rule_that_is_equal_or_trades_one_for_the_other_is_no_better() -> None:
