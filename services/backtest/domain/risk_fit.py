@@ -136,7 +136,7 @@ def fit_risk(sample: LossSample, shipped: Hazard, *, draws: int = 200) -> RiskFi
     other_accounts = judge("other_accounts", sample, forms, shipped, parts, draws)
     later_time = judge("later_time", sample, forms, shipped, times, draws)
     form = min(forms, key=lambda each: other_accounts.of(each).log_loss + later_time.of(each).log_loss)
-    against = _against(other_accounts, later_time, form)
+    against = objections(other_accounts, later_time, form)
     return RiskFitFigures(
         form=form,
         hazard=forms[form](sample.columns, weeks.loss),
@@ -148,7 +148,7 @@ def fit_risk(sample: LossSample, shipped: Hazard, *, draws: int = 200) -> RiskFi
         later_time=later_time,
         calibration=_calibration(chances(forecast(sample, forms[form], parts).log_odds), weeks.loss),
         against=against,
-        more=_more(other_accounts, form, len(sample.starts)) if against else None,
+        more=more_losses(other_accounts, form, len(sample.starts)) if against else None,
     )
 
 
@@ -182,7 +182,7 @@ def _calibration(chance: Floats, loss: Bools) -> list[CalibrationGroup]:
     ]
 
 
-def _against(accounts: SplitFigures, time: SplitFigures, form: str) -> list[Objection]:
+def objections(accounts: SplitFigures, time: SplitFigures, form: str) -> list[Objection]:
     """Say in which ways a fit is not better, each with its figures."""
     found = []
     ours, shipped = accounts.of(form), accounts.of(SHIPPED)
@@ -202,7 +202,7 @@ def _against(accounts: SplitFigures, time: SplitFigures, form: str) -> list[Obje
     return found
 
 
-def _more(accounts: SplitFigures, form: str, losses: int) -> int | None:
+def more_losses(accounts: SplitFigures, form: str, losses: int) -> int | None:
     """Say how many more losses would make the gains on other accounts sure, if they stay what they are."""
     ours = accounts.of(form)
     needed = losses

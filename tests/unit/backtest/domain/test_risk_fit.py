@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
-from services.backtest.domain.forecasts import RATE, SHIPPED, LossSample, by_accounts, by_time, losses_in
+from services.backtest.domain.forecasts import (
+    RATE,
+    SHIPPED,
+    ForecastFigures,
+    LossSample,
+    SplitFigures,
+    by_accounts,
+    by_time,
+    losses_in,
+)
 from services.backtest.domain.grid import LATER_DAYS, WEEK, starts_of
+from services.backtest.domain.ranking import RankingFigures
+from services.backtest.domain.resampling import Interval
 from services.backtest.domain.risk_fit import (
     COEFFICIENTS,
     FEWEST_LOSSES,
@@ -14,6 +28,8 @@ from services.backtest.domain.risk_fit import (
     STRETCH,
     TooFewLossesError,
     fit_risk,
+    more_losses,
+    objections,
 )
 from services.backtest.report.risk_fit import too_few
 from services.backtest.words import speech
@@ -67,6 +83,95 @@ def test_shipped_coefficients_that_are_right_already_are_not_replaced() -> None:
     found = fit_risk(data, right, draws=10)
 
     assert any(each.kind in {f"accounts_{SHIPPED}", f"time_{SHIPPED}"} for each in found.against)
+
+
+SURE = Interval(0.01, 0.001, 0.019)
+
+
+def forecast_of(
+    name: str, log_loss: float, auc: float = 0.8, forecast: float = 10.0, **gains: Interval
+) -> ForecastFigures:
+    known = Interval(auc, auc, auc)
+    ranked = RankingFigures(name, known, known, 0.0, 0.0)
+    over = {"over_rate": SURE, "over_shipped": SURE, **gains}
+    return ForecastFigures(name, log_loss, over["over_rate"], over["over_shipped"], ranked, forecast)
+
+
+def splits(
+    *, loss_weeks: int = 10, time: float = 0.10, auc: float = 0.8, forecast: float = 10.0, **gains: Interval
+) -> list[SplitFigures]:
+    """Return other accounts and a later time of a fit of which nothing speaks against it, but for what is given."""
+    others = [forecast_of(SHIPPED, 0.11), forecast_of(RATE, 0.12)]
+    accounts = [forecast_of(LEVEL, 0.10, auc, **gains), *others]
+    later = [forecast_of(LEVEL, time, forecast=forecast), *others]
+    return [
+        SplitFigures("other_accounts", 100, 30, 40, accounts),
+        SplitFigures("later_time", 100, 15, loss_weeks, later),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "against"),
+    [
+        ({}, []),
+        ({"over_rate": Interval(0.01, 0.0, 0.02)}, [f"accounts_{RATE}"]),
+        ({"over_rate": Interval(0.01, float("nan"), float("nan"))}, [f"accounts_{RATE}"]),
+        ({"over_shipped": Interval(0.01, -0.001, 0.02)}, [f"accounts_{SHIPPED}"]),
+        ({"auc": 0.791}, []),
+        ({"auc": 0.789}, ["accounts_rank"]),
+        ({"time": 0.11}, [f"time_{SHIPPED}"]),
+        ({"time": 0.12}, [f"time_{RATE}", f"time_{SHIPPED}"]),
+        ({"forecast": 20.0}, []),
+        ({"forecast": 20.1}, ["time_calibration"]),
+        ({"forecast": 5.0}, []),
+        ({"forecast": 4.9}, ["time_calibration"]),
+        ({"loss_weeks": 0, "forecast": 1.5}, []),
+        ({"loss_weeks": 0, "forecast": 2.5}, ["time_calibration"]),
+    ],
+)
+def test_each_thing_that_a_fit_has_to_show_is_held_against_it_where_it_does_not(given: Any, against: list[str]) -> None:
+    assert [each.kind for each in objections(*splits(**given), LEVEL)] == against
+
+
+def test_a_fit_that_is_better_than_the_rate_in_a_later_time_and_not_than_the_shipped_coefficients_is_refused() -> None:
+    accounts, later = splits(time=0.115)
+
+    assert [each.kind for each in objections(accounts, later, LEVEL)] == [f"time_{SHIPPED}"]
+    swapped = [each if each.name == LEVEL else forecast_of(each.name, 0.23 - each.log_loss) for each in later.forecasts]
+    assert [each.kind for each in objections(accounts, replace(later, forecasts=swapped), LEVEL)] == [f"time_{RATE}"]
+
+
+@pytest.mark.parametrize(
+    ("given", "more"),
+    [
+        ({"over_rate": Interval(0.01, -0.01, 0.03)}, 90),  # the interval is twice too wide: four times as many losses
+        ({"over_shipped": Interval(0.01, -0.01, 0.03)}, 90),
+        ({"over_shipped": Interval(0.01, -0.01, 0.03), "over_rate": Interval(0.01, -0.02, 0.04)}, 240),
+        ({"over_rate": Interval(0.0, -0.01, 0.01)}, None),
+        ({}, None),
+    ],
+)
+def test_how_many_more_losses_are_needed_comes_of_how_unsure_the_gains_are(given: Any, more: int | None) -> None:
+    assert more_losses(splits(**given)[0], LEVEL, 30) == more
+
+
+def test_as_many_losses_as_are_needed_in_both_times_are_enough() -> None:
+    data = sample()
+    order = np.argsort(data.starts.column, kind="stable")
+
+    def starts(*which: int) -> LossSample:
+        return LossSample(data.columns, data.scale, data.weeks, data.starts.only(order[list(which)]), data.accounts)
+
+    def lacking(given: LossSample) -> str:
+        with pytest.raises(TooFewLossesError) as refused:
+            fit_risk(given, shipped(WEIGHTS), draws=0)
+        return refused.value.lacking
+
+    assert fit_risk(starts(*range(10), *range(-10, 0)), shipped(WEIGHTS), draws=0).losses == FEWEST_LOSSES
+    assert fit_risk(starts(*range(15), *range(-5, 0)), shipped(WEIGHTS), draws=0).losses == FEWEST_LOSSES
+    assert lacking(starts(*range(10), *range(-9, 0))) == "losses"
+    assert lacking(starts(*range(16), *range(-4, 0))) == "time"
+    assert fit_risk(starts(*[*range(5), *range(-5, 0)] * 2), shipped(WEIGHTS), draws=0).losses == FEWEST_LOSSES
 
 
 def test_it_says_how_many_more_losses_would_show_that_it_is_better() -> None:
