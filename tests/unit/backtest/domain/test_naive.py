@@ -27,6 +27,23 @@ def test_no_plain_rule_looks_at_an_account_in_its_first_eight_weeks() -> None:
     assert stretches(young.silent(21)) == []
 
 
+def test_a_plain_rule_looks_at_an_account_from_the_day_on_which_it_is_eight_weeks_old() -> None:
+    # active on the first two days of its life in column 20; silent for 21 days, and then 56 days old in column 75
+    assert stretches(NaiveAlarms(grid("0x20 2x2 0x78")).silent(21)) == [(75, 100)]
+
+
+def test_the_usual_level_of_a_young_account_is_that_of_the_days_on_which_it_was_there() -> None:
+    """Of its 56 days the last 28 are held against the 28 before, and not against 30 weeks of which most are empty."""
+    young = NaiveAlarms(grid("0x150 10x28 3x28 10x50"))
+
+    assert stretches(young.level(0.31, 0.4)) == [(205, 208)]
+    assert stretches(young.level(0.29, 0.4)) == []
+
+
+def test_an_alarm_that_is_set_on_the_first_day_that_is_looked_at_is_on_from_there() -> None:
+    assert stretches(NaiveAlarms(grid("10x28 0x60")).level(0.2, 0.4)) == [(55, 88)]
+
+
 def test_a_fall_compares_days_with_the_same_number_before() -> None:
     # on with the fifth low day: 4 + 4 and five of 1 are 13, below half of 28; off when the days before are as low:
     # 7 in column 111 is not below half of 4 + 4 and five of 1

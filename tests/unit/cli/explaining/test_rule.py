@@ -106,6 +106,61 @@ def test_a_rule_that_waited_for_too_short_a_time_is_not_told_to_have_waited_long
     assert (told["for"], told["longest"]) == ("for 3 days", f"{longest} at the longest")
 
 
+def signal(rule: str, day: int, transition: str = "FIRING") -> dict[str, Any]:
+    return {"rule": rule, "at": at(day + 1), "transition": transition, "severity": "WARNING", "resolved_reason": ""}
+
+
+def test_the_signals_of_the_rule_up_to_that_day_are_told_and_no_others() -> None:
+    found = explained(judged(1), judged(3))
+    signals = [signal("usage_silent", 1), *(signal("usage_decline", day) for day in (2, 3, 4))]
+    found.life.signals.extend(signals)
+
+    told = why(found, RULES, "usage_decline", 1)
+
+    assert [each["at"][:10] for each in told["transitions"]] == [iso(3), iso(4)]
+    assert told["transitions"][0]["severity"] == "warning"
+
+
+def test_as_many_days_are_looked_at_as_are_asked_for() -> None:
+    found = explained(judged(1), judged(2), judged(3), judged(4))
+
+    assert [why(found, RULES, "usage_decline", days)["judged"] for days in (1, 3, 4)] == [1, 3, 4]
+
+
+def test_above_a_threshold_the_closest_day_is_the_one_with_most() -> None:
+    found = explained(judged(1, level_4w=1.1), judged(2, level_4w=1.9), judged(3, level_4w=1.6))
+
+    told = why(found, RULES, "usage_growth", 90)
+
+    assert {leaf["closest"]["day"] for leaf in leaves(told["fires"]) if leaf["measure"] == "level_4w"} == {iso(2)}
+
+
+def leaves(node: dict[str, Any]) -> list[dict[str, Any]]:
+    parts = node.get("all") or node.get("any")
+    return [leaf for part in parts for leaf in leaves(part)] if parts else [node]
+
+
+def test_of_conditions_of_which_one_is_enough_the_nearest_is_told_to_be_missing() -> None:
+    """The other one is that it falls below 60 %, by chances that are smaller."""
+    near = why(explained(judged(1, level_4w=0.1, chance_low_4w=0.3)), RULES, "usage_decline", 90)["nearest_day"]
+    far = why(explained(judged(1, level_4w=0.99, chance_low_4w=0.9)), RULES, "usage_decline", 90)["nearest_day"]
+
+    assert near["missing"] == 1
+    assert near["conditions"][0].startswith("chance_low_4w below")
+    assert far["missing"] > near["missing"]
+
+
+def test_the_end_of_a_cooldown_lies_ahead() -> None:
+    state = RuleState(resolved_at=at(1), severity=1, category=1)
+    rule = RULES.get("usage_decline")
+    assert rule is not None
+
+    (told,) = why(explained(judged(3, {"usage_decline": state})), RULES, "usage_decline", 90)["kept_back"]
+
+    days = rule.cooldown_ms // (24 * HOUR_MS)
+    assert told.startswith(f"cooldown until {iso(1 + days)}T")
+
+
 def test_days_before_those_asked_for_do_not_count() -> None:
     found = explained(judged(1, level_4w=0.1), judged(20, level_4w=0.8))
 
