@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -89,25 +90,25 @@ SURE = Interval(0.01, 0.001, 0.019)
 
 
 def forecast_of(
-    name: str, log_loss: float, auc: float = 0.8, forecast: float = 10.0, **gains: Interval
+    name: str, log_loss: float, auc: float = 0.8, forecast: float = 10.0, gains: Mapping[str, Interval] | None = None
 ) -> ForecastFigures:
     known = Interval(auc, auc, auc)
     ranked = RankingFigures(name, known, known, 0.0, 0.0)
-    over = {"over_rate": SURE, "over_shipped": SURE, **gains}
+    over = {"over_rate": SURE, "over_shipped": SURE, **(gains or {})}
     return ForecastFigures(name, log_loss, over["over_rate"], over["over_shipped"], ranked, forecast)
 
 
 def splits(
     *, loss_weeks: int = 10, time: float = 0.10, auc: float = 0.8, forecast: float = 10.0, **gains: Interval
-) -> list[SplitFigures]:
+) -> tuple[SplitFigures, SplitFigures]:
     """Return other accounts and a later time of a fit of which nothing speaks against it, but for what is given."""
     others = [forecast_of(SHIPPED, 0.11), forecast_of(RATE, 0.12)]
-    accounts = [forecast_of(LEVEL, 0.10, auc, **gains), *others]
+    accounts = [forecast_of(LEVEL, 0.10, auc, gains=gains), *others]
     later = [forecast_of(LEVEL, time, forecast=forecast), *others]
-    return [
+    return (
         SplitFigures("other_accounts", 100, 30, 40, accounts),
         SplitFigures("later_time", 100, 15, loss_weeks, later),
-    ]
+    )
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,8 @@ def test_as_many_losses_as_are_needed_in_both_times_are_enough() -> None:
     order = np.argsort(data.starts.column, kind="stable")
 
     def starts(*which: int) -> LossSample:
-        return LossSample(data.columns, data.scale, data.weeks, data.starts.only(order[list(which)]), data.accounts)
+        places: Any = order[list(which)]
+        return LossSample(data.columns, data.scale, data.weeks, data.starts.only(places), data.accounts)
 
     def lacking(given: LossSample) -> str:
         with pytest.raises(TooFewLossesError) as refused:
