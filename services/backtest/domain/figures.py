@@ -50,7 +50,7 @@ class RuleFigures:
     fired: int
     precision: Interval
     lift: float
-    """Precision over the base rate."""
+    """Precision over the base rate; not a number: no loss follows on any week, or there is none."""
 
 
 @dataclass(frozen=True)
@@ -219,9 +219,8 @@ def _rules(said: Said, grid: Grid, weeks: Points, resampling: Resampling) -> lis
         points = _valid(grid, np.array(rows_, np.int64), np.array(columns, np.int64))
         right, fired = resampling.sums([(points.account, points.loss), (points.account, None)])
         precision = Interval.of(right, fired)
-        found.append(
-            RuleFigures(rule, names[severity], len(points), precision, precision.value / rate if rate else 0.0)
-        )
+        lift = precision.value / rate if rate else float("nan")
+        found.append(RuleFigures(rule, names[severity], len(points), precision, lift))
     return found
 
 

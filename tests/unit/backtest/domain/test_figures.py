@@ -67,6 +67,13 @@ def test_the_lift_is_the_precision_over_the_rate_of_losses() -> None:
     assert found.rules[0].lift == pytest.approx(0.5 / found.base_rate)
 
 
+def test_without_a_loss_no_lift_is_known() -> None:
+    (found,) = figures("x", said(episode("a", 215)), grid("6x400", "6x400"), rules=USE, draws=0).rules
+
+    assert (found.fired, found.precision.value) == (1, 0)
+    assert np.isnan(found.lift)
+
+
 def test_accounts_of_a_size_are_those_from_its_lower_end_to_below_its_upper() -> None:
     weeks = grid("(1 0 0 0 0 0 0)x60", "(1 1 1 0 0 0 0)x60", "(2 2 2 2 2 0 0)x60")
 
