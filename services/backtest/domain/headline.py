@@ -14,6 +14,8 @@ from services.backtest.words.speech import Speech
 
 SHOWN = "silent_weeks.3"
 """The rule that most people have already."""
+SILENCES = ("silent_weeks.", "tuned_days.")
+"""How the names of the rules begin that look at silence alone, which a few overrides make of Tidemark's own."""
 _PER_ACCOUNTS = 100
 _PER_WEEKS = 1000
 _FEW = 0.05
@@ -83,7 +85,9 @@ def _better(found: float, false: float) -> bool:
 def _does_better(names: Sequence[str], say: Speech) -> list[str]:
     if not names:
         return []
-    return [say("headline.better", count=len(names), rules=say.quoted([say.named("alarm", name) for name in names]))]
+    said = say("headline.better", count=len(names), rules=say.quoted([say.named("alarm", name) for name in names]))
+    by_silence = any(name.startswith(SILENCES) for name in names)
+    return [f"{said} {say('headline.by_silence')}" if by_silence else said]
 
 
 def ranks_better(ranking: Sequence[RankingFigures], say: Speech) -> list[str]:
