@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.survey_answers import Sentiment
-from services.scorer.domain.health.lifecycle_stage import stage, start_day
+from services.scorer.domain.health.lifecycle_stage import first_start, stage, start_day
 from services.scorer.domain.health.usage import Usage, usage_of
 from services.scorer.domain.units import DAY_MS, HOUR_MS
 from services.shared.tracking_plan.state_names import WELL_KNOWN
@@ -68,7 +68,8 @@ def known_of(account: Account, at: int, closed_day: int, levels: list[float], *,
         value_connected: Whether the deployment counts events of value and has had any.
     """
     facts: Mapping[str, Any] = {name: account.fact(name) for name in WELL_KNOWN}
-    started = start_day(account.milestone("first_activity"), facts["contract_start_day"], closed_day + 1)
+    contract_start = first_start(account.fact_history("contract_start_day"))
+    started = start_day(account.milestone("first_activity"), contract_start, closed_day + 1)
     answers = account.sentiment("nps", at)
     return Known(
         account=account,

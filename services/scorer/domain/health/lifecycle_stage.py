@@ -2,8 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from services.scorer.domain.accounts.facts import Since
+from services.scorer.domain.units import day_of
+
 ONBOARDING_DAYS = 90
 RENEWAL_DAYS = 90
+CORRECTED_WITHIN_DAYS = 14
+"""After so many days, a later start is that of the next term and no correction: half of the shortest term, a month."""
+
+
+def first_start(said: Sequence[Since]) -> int | None:
+    """
+    Return the start of the first term, of all that was said of the contract's start, oldest first; None: unknown.
+
+    Where each renewal says a new start, the account is no beginner with each term. A later start replaces the one before only
+    as its correction: until a fortnight after that one has come and is known. A start that was removed is forgotten.
+    """
+    first: int | None = None
+    known = 0
+    for at, start in said:
+        if not isinstance(start, int):
+            first = None
+        elif first is None or start < first or day_of(at) - max(first, known) < CORRECTED_WITHIN_DAYS:
+            first, known = start, day_of(at)
+    return first
 
 
 def start_day(first_day: int, contract_start: int | None, day: int) -> int | None:

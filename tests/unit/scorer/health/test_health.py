@@ -15,14 +15,14 @@ from services.scorer.domain.accounts.kinds import kinds_of
 from services.scorer.domain.accounts.survey_answers import Answers, sentiment
 from services.scorer.domain.health.bands import band_of, next_band
 from services.scorer.domain.health.known import Known, Support
-from services.scorer.domain.health.lifecycle_stage import stage, start_day
+from services.scorer.domain.health.lifecycle_stage import first_start, stage, start_day
 from services.scorer.domain.health.measuring import measures_of
 from services.scorer.domain.health.model import DIMENSIONS, STAGES, MeasureRule, read_model
 from services.scorer.domain.health.rounding import shared_out
 from services.scorer.domain.health.score import CAP, Health, health
 from services.scorer.domain.health.trend import trend
 from services.scorer.domain.health.usage import Usage
-from services.scorer.domain.units import HOUR_MS
+from services.scorer.domain.units import DAY_MS, HOUR_MS
 from services.shared.plan_file import default_plan
 from services.shared.tracking_plan.state_names import WELL_KNOWN
 from tests.support.scorer import DAY, MODEL, at
@@ -288,6 +288,32 @@ def test_the_start_is_that_of_the_contract_before_that_of_activity() -> None:
 def test_a_contract_that_starts_ahead_is_the_start_of_an_account_that_was_never_active_alone() -> None:
     assert [start_day(50, 60, day) for day in (59, 60)] == [50, 60]
     assert start_day(-1, 60, 59) == 60
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ([], None),
+        ([(100, 40)], 40),
+        ([(100, 40), (400, 405)], 40),
+        ([(100, 100), (128, 128), (159, 159)], 100),
+        ([(100, 100), (113, 110)], 110),
+        ([(100, 100), (114, 110)], 100),
+        ([(100, 40), (113, 110)], 110),
+        ([(50, 100), (110, 130)], 130),
+        ([(100, 100), (400, 90)], 90),
+        ([(100, 40), (400, None), (700, 710)], 710),
+        ([(100, 40), (400, None)], None),
+    ],
+    ids=[
+        "nothing", "one", "a year's next term", "months", "a correction", "no correction", "a correction of what was just told",
+        "put off before it came", "an earlier one", "removed, then another", "removed",
+    ],
+)  # fmt: skip
+def test_the_start_of_the_first_term_counts_and_corrections_of_it(
+    said: list[tuple[int, int | None]], expected: int | None
+) -> None:
+    assert first_start([(day * DAY_MS, start) for day, start in said]) == expected
 
 
 def test_every_mistake_in_a_model_is_named_at_once() -> None:

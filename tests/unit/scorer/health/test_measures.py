@@ -263,6 +263,18 @@ def test_the_contract_of_the_next_term_makes_no_beginner_of_an_account() -> None
     assert "days_without_value" not in found
 
 
+def test_a_start_that_moves_on_with_each_term_makes_no_beginner_of_an_account_again() -> None:
+    """Such a customer of years whose contract was renewed yesterday, or is renewed each month."""
+    grown = account(weeks=40, contract_start_day=DAY - 366)
+    for start in (DAY - 31, DAY - 1):
+        grown.facts.set(KINDS.facts["contract_start_day"], start, start * DAY_MS)  # type: ignore[union-attr]
+
+    known = known_of(grown, at(0), DAY - 1, LEVELS, value_connected=True)
+
+    assert (known.stage, known.started) == ("ONGOING", DAY - 366)
+    assert known.facts["contract_start_day"] == DAY - 1
+
+
 def test_the_ages_of_tickets_move_with_the_day_and_not_with_the_hour() -> None:
     helped = account()
     helped.cases_of(KINDS.cases["tickets"])["a"] = (at(0) - 2 * DAY_MS, 0)
