@@ -232,9 +232,9 @@ class Queries(Protocol):
         Each has `account`, `occurred_at`, `channel` and `author` (see `services.shared.tracking_plan.contacts`).
         """
 
-    def judgements(self, since_ms: int) -> list[Found]:
+    def judgements(self, since_ms: int, until_ms: int | None = None) -> list[Found]:
         """
-        Return the last judgement of each episode of a signal since a time, latest first, MOST_RECORDED at most.
+        Return the last judgement of each episode of a signal since a time and before another, latest first, MOST_RECORDED at most.
 
         Those of accounts in production that name an episode and a verdict. Each has `account`, `occurred_at` and
         JUDGEMENT_TOLD (see `services.shared.tracking_plan.judgements`).

@@ -38,14 +38,14 @@ Judgements = Mapping[tuple[str, str], SignalJudgement]
 """By account and episode: a record of one account says nothing of a signal of another."""
 
 
-async def judgements_on_record(api: Api) -> Judgements:
+async def judgements_on_record(api: Api, at: str | None = None) -> Judgements:
     """
-    Return the last judgement of each episode.
+    Return the last judgement of each episode, of those of the 90 days up to now or to the end of a day such as `2026-03-31`.
 
     Raises:
         ApiError: the API refused, or did not answer.
     """
-    return _recorded(await api.get("/v1/judgements"))
+    return _recorded(await api.get("/v1/judgements", at=at))
 
 
 async def judgements(api: Api) -> Judgements | None:

@@ -128,14 +128,14 @@ async def read(api: Api, *, owner: str = "", at: str | None = None) -> Week:
 
 async def _set_aside(api: Api, at: str | None) -> tuple[frozenset[str], Callable[[Found], bool]]:
     """Return who was lost by a day, and what says of an open signal whether nobody needs to work on it, by what was on record then."""
-    losses, judged = await asyncio.gather(losses_on_record(api), judgements_on_record(api))
+    losses, judged = await asyncio.gather(losses_on_record(api), judgements_on_record(api, at))
     lost = frozenset(loss.account for loss in losses.losses if at is None or loss.date <= at)
 
     def is_set_aside(signal: Found) -> bool:
         if signal["account"] in lost:
             return True
         said = judged.get((signal["account"], signal["episode_id"]))
-        return said is not None and (at is None or said.at[: len(at)] <= at) and said.sets_aside(signal)
+        return said is not None and said.sets_aside(signal)
 
     return lost, is_set_aside
 

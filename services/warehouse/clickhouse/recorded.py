@@ -38,15 +38,19 @@ class RecordedQueries(ClickHouseAsking):
         since = "occurred_at >= fromUnixTimestamp64Milli({since:Int64})"
         return self._records(CONTACT, since, 1, told=_texts(RecordedContact._fields), since=since_ms)
 
-    def judgements(self, since_ms: int) -> list[Found]:
-        """Return the last judgement of each episode since a time."""
+    def judgements(self, since_ms: int, until_ms: int | None = None) -> list[Found]:
+        """Return the last judgement of each episode since a time and before another."""
         episode, verdict = (f"JSONExtractString(properties, '{name}')" for name in ("episode_id", "verdict"))
         chosen = f"""occurred_at >= fromUnixTimestamp64Milli({{since:Int64}})
             AND JSONType(properties, 'episode_id') = 'String' AND lengthUTF8({episode}) BETWEEN 1 AND {MAX_RECORD_TEXT}
             AND {verdict} IN {{verdicts:Array(String)}}"""
+        given: dict[str, Any] = {"since": since_ms, "verdicts": list(VERDICTS)}
+        if until_ms is not None:
+            chosen += " AND occurred_at < fromUnixTimestamp64Milli({until:Int64})"
+            given["until"] = until_ms
         told = _texts(JUDGEMENT_TOLD, of="String")
         by = f"account, {episode}"
-        return self._records(JUDGEMENT, chosen, 1, by, told, since=since_ms, verdicts=list(VERDICTS))
+        return self._records(JUDGEMENT, chosen, 1, by, told, **given)
 
     def _records(
         self, name: str, chosen: str, most: int, by: str = "account", told: str = "properties", **given: Any

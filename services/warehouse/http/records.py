@@ -104,7 +104,8 @@ def _contacts(asked: Asked) -> Told:
 
 def _judgements(asked: Asked) -> Told:
     known_until = as_of(asked)
-    rows = [] if known_until is None else asked.store.judgements(known_until - _RECORDED_DAYS * DAY_MS)
+    until = None if (day := asked.given["at"]) is None else filters.end_of(day)
+    rows = [] if known_until is None else asked.store.judgements(known_until - _RECORDED_DAYS * DAY_MS, until)
     return {"judgements": _timed(rows), "total": len(rows), "next": None}
 
 
@@ -183,6 +184,7 @@ QUESTIONS = (
         "The last judgement of each episode of a signal that people recorded in the last 90 days.",
         _judgements,
         JudgementsAnswer,
+        (AT,),
     ),
     Question("/v1/totals", "Rows, and rows with identities of their own, of each topic.", _totals, TotalsAnswer),
     Question("/v1/whoami", "Who has the token that was sent.", _whoami, WhoAnswer),

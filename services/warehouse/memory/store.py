@@ -107,11 +107,12 @@ class MemoryStore(MemoryErasing, MemoryHealth):
         rows = first([row for row in self._recorded(CONTACT) if row["occurred_at"] >= since_ms], "account").values()
         return [_told(row, contact_of(row["properties"])._asdict()) for row in rows][:MOST_RECORDED]
 
-    def judgements(self, since_ms: int) -> list[Found]:
-        """Return the last judgement of each episode since a time."""
+    def judgements(self, since_ms: int, until_ms: int | None = None) -> list[Found]:
+        """Return the last judgement of each episode since a time and before another."""
         latest: dict[tuple[str, str], Found] = {}
         for row in self._recorded(JUDGEMENT):
-            if row["occurred_at"] >= since_ms and (said := judgement_of(row["properties"])):
+            during = row["occurred_at"] >= since_ms and (until_ms is None or row["occurred_at"] < until_ms)
+            if during and (said := judgement_of(row["properties"])):
                 told = {name: getattr(said, name) for name in JUDGEMENT_TOLD}
                 latest.setdefault((row["account"], said.episode_id), _told(row, told))
         return list(latest.values())[:MOST_RECORDED]

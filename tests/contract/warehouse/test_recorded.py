@@ -79,7 +79,7 @@ def test_the_last_contact_with_each_account_since_a_time_is_found(store: Store) 
     assert found[0] == {"account": "acme", "occurred_at": T0 + 4, "channel": "call", "author": "Kim"}
 
 
-def test_the_last_judgement_of_each_episode_since_a_time_is_found(store: Store) -> None:
+def test_the_last_judgement_of_each_episode_since_a_time_and_before_another_is_found(store: Store) -> None:
     def judged(offset: int, episode: str, said: str, **changes: Any) -> Row:
         whole = f'{{"episode_id":{episode},"verdict":{said}}}'
         name, at = "Signal Judged", T0 + offset
@@ -100,8 +100,9 @@ def test_the_last_judgement_of_each_episode_since_a_time_is_found(store: Store) 
     store.insert("events", rows)
     store.insert("events", rows[:4])
 
-    found = store.judgements(T0 + 2)
+    found, earlier = store.judgements(T0 + 2), store.judgements(T0 + 1, T0 + 3)
 
+    assert [(each["occurred_at"] - T0, each["verdict"]) for each in earlier] == [(2, "useful"), (1, "useful")]
     assert [each["occurred_at"] - T0 for each in found] == [10, 4, 3]
     assert found[2] == {
         "account": "acme", "occurred_at": T0 + 3, "episode_id": "acme:usage_silent:2", "verdict": "not_useful",

@@ -102,6 +102,22 @@ async def test_what_nobody_needs_to_work_on_is_counted_apart_once_that_is_on_rec
     assert (then.open_critical, then.set_aside) == (2, 0)
 
 
+async def test_the_report_of_a_past_day_judges_as_on_that_day_however_long_ago_it_is() -> None:
+    """The signal was of no use then; since then somebody has said otherwise, and 90 days have gone by."""
+    store = two_weeks()
+    judged = {"episode_id": f"fell/usage_decline/{T0}", "rule": "usage_decline", "severity": "WARNING"}
+    for number, (verdict, at) in enumerate((("not_useful", T0 - 3_600_000), ("useful", T0 + 60 * DAY_MS))):
+        told: dict[str, Any] = {"account": "fell", "name": "Signal Judged", "occurred_at": at}
+        store.insert(
+            "events",
+            [event(900 + number, f"r{number}", properties=json.dumps({**judged, "verdict": verdict}), **told)],
+        )
+    store.insert("account_health", [health(999, "fell", sequence=9, at=T0 + 120 * DAY_MS)])
+    then = await read(api_over(store), at=date_of(T0 // DAY_MS - 1).isoformat())
+
+    assert (then.signals, then.set_aside) == ([], 1)
+
+
 async def test_a_signal_that_has_eased_comes_last_and_asks_for_nothing() -> None:
     store = two_weeks()
     silent = [{"name": "silent_days", "value": 12.0, "usual": 7.0}]
