@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.backfill.mapping import BadRow, Mapping, TimedCall
-from services.backfill.rows import BadFile, is_table, rows, unpacked
+from services.backfill.rows import BadFile, ChangedFile, is_table, rows, unpacked
 from services.shared.counts import counted
 from services.shared.units import written_time
 
@@ -60,7 +60,7 @@ class EventFile:
         Yield the calls in time order, always in the same one.
 
         Raises:
-            BadFile: the file is no longer what it was when it was surveyed.
+            ChangedFile: the file is no longer what it was when it was surveyed.
         """
         _require_unchanged(self.path, self.state)
         count = 0
@@ -68,7 +68,7 @@ class EventFile:
             count += 1
             yield call
         if count != self.total:
-            raise BadFile(
+            raise ChangedFile(
                 f"{self.name} changed while it was being read: {counted(count, 'row')} now, {self.total:,} before"
             )
         _require_unchanged(self.path, self.state)
@@ -89,7 +89,8 @@ def survey(
 
     Raises:
         BadFile: it is empty, rows are malformed or lie in the future (unless they are to be skipped), or are further
-            out of time order than `window` rows; or it changes meanwhile.
+            out of time order than `window` rows.
+        ChangedFile: it changes meanwhile.
     """
     digest = hashlib.sha256()
     try:
@@ -138,9 +139,9 @@ def _state(path: Path) -> tuple[int, ...]:
 
 
 def _require_unchanged(path: Path, state: tuple[int, ...]) -> None:
-    """Raise BadFile if the file system says another thing of the file: rows would be sent under ids of others."""
+    """Raise ChangedFile if the file system says another thing of the file: rows would be sent under ids of others."""
     if state and state != _state(path):
-        raise BadFile(
+        raise ChangedFile(
             f"{path.name} was written to since it was checked: leave it as it is, and run the same command again"
         )
 

@@ -18,11 +18,15 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
 from services.backfill.text_files import first_undecodable, other_file, other_mark
-from services.shared.errors import TidemarkError
+from services.shared.errors import TidemarkError, WrongArgument
 
 
-class BadFile(TidemarkError):
+class BadFile(WrongArgument):
     """A file that cannot be sent as it is; the message names rows and says what to do."""
+
+
+class ChangedFile(TidemarkError):
+    """A file was written to while it was read, and some of it may have been sent."""
 
 
 def rows(path: Path, wanted: str) -> Iterator[tuple[int, dict[str, Any] | str]]:

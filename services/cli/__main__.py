@@ -112,7 +112,7 @@ def main() -> None:
     except OSError as error:
         if error.errno in _OF_A_FILE and error.filename:
             tell(f"tidemark: {error.filename} cannot be used: {error.strerror}", sys.stderr)
-            sys.exit(exit_status.FATAL)
+            sys.exit(exit_status.WRONG_SETTINGS)
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         where = (

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.cli.output_files import write_whole
-from services.shared.errors import Fatal, TidemarkError, WrongArgument
+from services.shared.errors import TidemarkError, WrongArgument
 
 if TYPE_CHECKING:
     from services.backtest.driving import Driven
@@ -61,7 +61,7 @@ class RiskFitRequest:
             histories: How many are given, 0: one's own.
 
         Raises:
-            Fatal: it cannot be, and there is no need to drive a history first.
+            WrongArgument: it cannot be, and there is no need to drive a history first.
         """
         if not self.fit:
             if self.target is not None or self.write is not None:
@@ -103,7 +103,7 @@ def _require_place(in_force: Path, plan: TrackingPlan) -> None:
     try:
         _rewritten(in_force, shipped_section(), plan)
     except ValueError as error:
-        raise Fatal(str(error)) from error
+        raise WrongArgument(str(error)) from error
 
 
 def _require_same_or_nothing(path: Path, in_force: Path, plan: TrackingPlan) -> None:
@@ -115,9 +115,9 @@ def _require_same_or_nothing(path: Path, in_force: Path, plan: TrackingPlan) -> 
     try:
         there = read_model(read_yaml(path), plan)
     except (ValueError, AttributeError) as error:
-        raise Fatal(f"{path} is there already and is no model file: give --write another name") from error
+        raise WrongArgument(f"{path} is there already and is no model file: give --write another name") from error
     if _but_risk(there) != _but_risk(read_model(read_yaml(in_force), plan)):
-        raise Fatal(
+        raise WrongArgument(
             f"{path} is there already and differs from the model in force, {in_force}, in more than its risk, which would be "
             f"lost: set TIDEMARK_SCORER_MODEL={shlex.quote(str(path))} to fit for it, or give --write another name"
         )

@@ -83,7 +83,7 @@ class IncompatibleState(UnknownVersion):
 
 
 class WrongArgument(Fatal):
-    """An argument of the tool cannot be used, alone or beside another; nothing was done."""
+    """An argument of the tool, or a file that one names, cannot be used, alone or beside another; nothing was done."""
 
 
 class ConfigurationError(Fatal):

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from services.backfill.text_files import first_undecodable, other_mark
 from services.backtest.domain.history import AccountOutcome
 from services.backtest.words import Speech
-from services.shared.errors import TidemarkError
+from services.shared.errors import WrongArgument
 from services.shared.tracking_plan.losses import EARLIEST
 from services.shared.units import day_number
 
@@ -33,7 +33,7 @@ _DAY = re.compile(r"[0-9]{4}(-?)[0-9]{2}\1[0-9]{2}(?:[T ].*)?")
 """A day, perhaps with a time; Python takes weeks too, which are none."""
 
 
-class BadOutcomesError(TidemarkError):
+class BadOutcomesError(WrongArgument):
     """A list of lost customers that cannot be used at all; the message says what to do."""
 
 

@@ -179,7 +179,7 @@ def resolve(
     try:
         pseudonyms = Pseudonyms(read_key(existing_pseudonym_key(data_folder(data))))
     except ValueError as error:
-        raise Fatal(f"TIDEMARK_PSEUDONYM_KEY: {error}") from error
+        raise WrongArgument(f"TIDEMARK_PSEUDONYM_KEY: {error}") from error
     if withdraw:
         users, problems = resolving.read_users(file, pseudonyms)
         done = asyncio.run(resolving.withdraw(kafka, users))

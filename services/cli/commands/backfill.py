@@ -276,7 +276,7 @@ def backfill_key(running: Running, source: str) -> str:
     """
     if running.state is None:
         if running.backfill_key is None:
-            raise Fatal("set TIDEMARK_BACKFILL_KEY to a write key that has `backfill: true`")
+            raise WrongArgument("set TIDEMARK_BACKFILL_KEY to a write key that has `backfill: true`")
         return running.backfill_key
     ring = KeyRing(key_ring_file(Path(running.state.data)), Path(running.state.write_keys_file))
     return ring.key(source, backfill=True)

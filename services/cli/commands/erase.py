@@ -95,7 +95,7 @@ def erase(  # noqa: PLR0913  typer reads the options from the signature
     if not yes:
         _show(subject, traces)
         if not sys.stdin.isatty():
-            raise Fatal("this cannot be undone: give --yes, or run it in a terminal and confirm")
+            raise WrongArgument("this cannot be undone: give --yes, or run it in a terminal and confirm")
         typer.confirm("Erase all of it? This cannot be undone.", abort=True, err=True)
     report = asyncio.run(_erase(kafka, warehouse, whom, traces, within))
     unknown = not traces["rows"] and not traces["accounts"] and not any(report["removed"].values())
@@ -118,7 +118,7 @@ def _pseudonym(user: str, data: Any, *, anonymous: bool) -> str:
     try:
         pseudonyms = Pseudonyms(read_key(existing_pseudonym_key(data_folder(data))))
     except ValueError as error:
-        raise Fatal(f"TIDEMARK_PSEUDONYM_KEY: {error}") from error
+        raise WrongArgument(f"TIDEMARK_PSEUDONYM_KEY: {error}") from error
     return pseudonyms.of_anonymous(user) if anonymous else pseudonyms.of(user)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli.local.stack_state import DataOption, find
+from services.cli.output_files import unwritable
 from services.shared.errors import Fatal, Retryable, WrongArgument
 
 if TYPE_CHECKING:
@@ -43,9 +44,9 @@ def export(
     if to.exists() and not to.is_file():
         raise WrongArgument(f"{to} is no file: name one")
     if to.exists() and not force:
-        raise Fatal(f"{to} exists: name another file, or give --force to replace it")
+        raise WrongArgument(f"{to} exists: name another file, or give --force to replace it")
     if not to.parent.is_dir():
-        raise Fatal(f"{to}: there is no folder {to.parent}")
+        raise WrongArgument(f"{to}: there is no folder {to.parent}")
     running = find(data)
     address = running.warehouse
     if address is None:
@@ -83,7 +84,7 @@ def _fetch(address: str, token: str | None, view: str, parameters: dict[str, str
             f" run the same command again; {to} was not written"
         ) from error
     except OSError as error:
-        raise Fatal(f"{to}: {error.strerror or error}") from error
+        raise unwritable(to, error) from error
     finally:
         draft.unlink(missing_ok=True)
 

@@ -17,7 +17,7 @@ from services.cli.local import write_keys
 from services.cli.local.secret_files import there
 from services.cli.local.stack_state import DataOption, JsonOption, read_state
 from services.shared.credentials import id_of
-from services.shared.errors import Fatal, WrongArgument
+from services.shared.errors import WrongArgument
 
 FileOption = Annotated[
     Path | None,
@@ -122,7 +122,7 @@ def rotate(
 ) -> None:
     """Print a new key of the same source and rights; the existing one stays valid for some days."""
     until = (datetime.now(UTC) + timedelta(days=keep_days)).replace(microsecond=0)
-    key, old = write_keys.rotate(_file(file, data), named, until)
+    key, old = write_keys.rotate(there(_file(file, data)), named, until)
     print(key)
     print(
         f"The existing key, {old}, is valid until {until:%Y-%m-%d %H:%M:%S} UTC."
@@ -133,7 +133,7 @@ def rotate(
 
 def revoke(named: NamedArgument, file: FileOption = None, data: DataOption = None) -> None:
     """Remove a key; ingest refuses it within seconds."""
-    gone = write_keys.revoke(_file(file, data), named)
+    gone = write_keys.revoke(there(_file(file, data)), named)
     print(f"revoked {id_of(gone['key_sha256'])} of {gone['source']}")
 
 
@@ -149,5 +149,7 @@ def _file(file: Path | None, data: Path | None) -> Path:
     state = read_state(data)
     named = file or os.environ.get("TIDEMARK_WRITE_KEYS_FILE") or (state.write_keys_file if state else None)
     if not named:
-        raise Fatal("which file of write keys? Give --file, set TIDEMARK_WRITE_KEYS_FILE, or start `tidemark dev`")
+        raise WrongArgument(
+            "which file of write keys? Give --file, set TIDEMARK_WRITE_KEYS_FILE, or start `tidemark dev`"
+        )
     return Path(named)

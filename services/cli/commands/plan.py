@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli.local.stack_state import DataOption, JsonOption, cluster, reach
+from services.cli.output_files import unwritable
 from services.cli.terminal import tell, tell_json, tell_lines
 from services.shared.counts import counted
-from services.shared.errors import Fatal
+from services.shared.errors import Fatal, WrongArgument
 from services.shared.units import DAY_MS
 
 if TYPE_CHECKING:
@@ -63,9 +64,9 @@ def init(
         with file.open("x", encoding="utf-8") as out:
             out.write(B2B_SAAS_PLAN_FILE.read_text("utf-8"))
     except FileExistsError:
-        raise Fatal(f"{file} is there already; name another file, or move it away") from None
+        raise WrongArgument(f"{file} is there already; name another file, or move it away") from None
     except OSError as error:
-        raise Fatal(f"{file} cannot be written: {error.strerror}") from None
+        raise unwritable(file, error) from None
     print(
         f"{file} is written. Edit it, then set TIDEMARK_TRACKING_PLAN={shlex.quote(str(file))} for ingest and the scorer."
     )

@@ -151,7 +151,7 @@ def replay(  # noqa: PLR0913  typer reads the options from the signature
         return
     if not yes:
         if not sys.stdin.isatty():
-            raise Fatal("nobody can be asked here: give --yes to replay, or --dry-run to look")
+            raise WrongArgument("nobody can be asked here: give --yes to replay, or --dry-run to look")
         typer.confirm("replay?", abort=True, err=json)
     if planned.sources and running.ingest is None:
         raise Fatal("where is ingest? Start `tidemark dev`, name its folder with --data, or set TIDEMARK_INGEST_URL")
@@ -267,7 +267,7 @@ def _keys(running: Running, given: str | None, *, any_source: bool) -> Callable[
         if one is not None:
             return one
         if state is None:
-            raise Fatal("give --key-file, or set TIDEMARK_BACKFILL_KEY, with a key that has `backfill: true`")
+            raise WrongArgument("give --key-file, or set TIDEMARK_BACKFILL_KEY, with a key that has `backfill: true`")
         ring = KeyRing(key_ring_file(Path(state.data)), Path(state.write_keys_file))
         return ring.key(source, backfill=True, environment=environment)
 

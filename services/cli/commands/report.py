@@ -11,7 +11,7 @@ import typer
 
 from services.cli.languages import Language
 from services.cli.local.stack_state import DataOption, data_folder, find
-from services.cli.output_files import write_whole
+from services.cli.output_files import require_files, unwritable, write_whole
 from services.shared.errors import Fatal, WrongArgument
 from services.shared.units import written_date
 
@@ -70,8 +70,8 @@ def report(  # noqa: PLR0913  typer reads the options from the signature
     _check(at, currency, api, link)
     if email is None and (sender or recipient):
         raise WrongArgument("--sender and --recipient are of an e-mail: give --email FILE, or - for standard output")
-    if to is not None and email is not None and to.resolve() == email.resolve():
-        raise WrongArgument(f"--to and --email both name {to}: one would replace the other; name another file")
+    files = {"--to": FILE if to is None and email is None else to, "--email": email}
+    require_files({option: None if file == _STDOUT else file for option, file in files.items()})
     address = (api or _local(data)).rstrip("/")
     token = find(data).query_token if token_file is None else _token(token_file)
     week = asyncio.run(_week(address, token, owner, at))
@@ -111,7 +111,7 @@ def _local(data: Path | None) -> str:
 def _token(file: Path) -> str:
     text = file.read_text("utf-8", "replace").strip()
     if not text.isascii() or not text.isprintable() or not text:
-        raise Fatal(f"--token-file {file}: must hold one token, as `tidemark tokens create` printed it")
+        raise WrongArgument(f"--token-file {file}: must hold one token, as `tidemark tokens create` printed it")
     return text
 
 
@@ -144,5 +144,5 @@ def _write(file: Path, content: bytes) -> None:
     try:
         write_whole(file, content)
     except OSError as error:
-        raise Fatal(f"{file} cannot be written: {error.strerror}") from error
+        raise unwritable(file, error) from error
     print(f"{file}: {len(content) / 1000:,.0f} KB", file=sys.stderr)

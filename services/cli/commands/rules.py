@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.shared.errors import Fatal
+from services.shared.errors import WrongArgument
 
 if TYPE_CHECKING:
     from services.alerter.domain.rules import RuleSet
@@ -39,7 +39,7 @@ def show(rules: RulesOption = None, overrides: OverridesOption = None) -> None:
 
 
 def play(
-    cases: Annotated[list[Path], typer.Argument(help="Case files, or folders of case files.")],
+    cases: Annotated[list[Path], typer.Argument(help="Case files, or folders of case files.", exists=True)],
     rules: RulesOption = None,
     overrides: OverridesOption = None,
 ) -> None:
@@ -52,7 +52,7 @@ def play(
 
     files = [file for given in cases for file in (_case_files(given) if given.is_dir() else [given])]
     if not files:
-        raise Fatal(f"no case was played: there is no file *.yaml in {', '.join(map(str, cases))}")
+        raise WrongArgument(f"no case was played: there is no file *.yaml in {', '.join(map(str, cases))}")
     in_force = _in_force(rules, overrides)
     plan, model = load_scoring(load(ScorerSettings))
     bad = False
@@ -78,7 +78,7 @@ def _case_files(folder: Path) -> list[Path]:
         path.name for path in folder.iterdir() if path.suffix.lower() in {".yml", ".yaml"} and path.suffix != ".yaml"
     )
     if others:
-        raise Fatal(
+        raise WrongArgument(
             f"{folder / others[0]}: is not played, since the name of a case ends with .yaml; rename it, or move it elsewhere"
         )
     return sorted(folder.glob("*.yaml"))

@@ -14,7 +14,7 @@ import typer
 from services.cli.local import query_tokens
 from services.cli.local.secret_files import there
 from services.cli.local.stack_state import JsonOption
-from services.shared.errors import Fatal
+from services.shared.errors import WrongArgument
 
 _VARIABLE = "TIDEMARK_QUERY_TOKENS_FILE"
 FileOption = Annotated[Path | None, typer.Option("--file", help=f"File of tokens; by default {_VARIABLE}.")]
@@ -65,12 +65,12 @@ def revoke(
     file: FileOption = None,
 ) -> None:
     """Remove a token; the warehouse refuses it within seconds."""
-    gone = query_tokens.revoke(_file(file), named)
+    gone = query_tokens.revoke(there(_file(file)), named)
     print(f"revoked {gone.id} of {gone.name}")
 
 
 def _file(file: Path | None) -> Path:
     named = file or os.environ.get(_VARIABLE)
     if not named:
-        raise Fatal(f"which file of tokens? Give --file, or set {_VARIABLE} as the warehouse has it")
+        raise WrongArgument(f"which file of tokens? Give --file, or set {_VARIABLE} as the warehouse has it")
     return Path(named)

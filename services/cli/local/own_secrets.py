@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 from services.cli.local import secret_files
-from services.shared.errors import Fatal
+from services.shared.errors import WrongArgument
 from services.shared.pseudonyms import KEY_BYTES
 
 PSEUDONYM_KEY, LIVE_TOKEN = "TIDEMARK_PSEUDONYM_KEY", "TIDEMARK_INGEST_LIVE_TOKEN"
@@ -24,11 +24,11 @@ def existing_pseudonym_key(data: Path) -> str:
     Return the key that there is, in hexadecimal, without making one.
 
     Raises:
-        Fatal: there is none: a new one would make other pseudonyms than those in the log.
+        WrongArgument: there is none: a new one would make other pseudonyms than those in the log.
     """
     if os.environ.get(PSEUDONYM_KEY) or (data / _KEY_FILE).exists():
         return pseudonym_key(data)
-    raise Fatal(f"set {PSEUDONYM_KEY} to the key of the ingest processes: user ids become pseudonyms by it")
+    raise WrongArgument(f"set {PSEUDONYM_KEY} to the key of the ingest processes: user ids become pseudonyms by it")
 
 
 def live_token(data: Path) -> str:

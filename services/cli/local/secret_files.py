@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from stat import S_IMODE
 
-from services.shared.errors import Fatal
+from services.cli.output_files import unwritable
+from services.shared.errors import WrongArgument
 
 
 def there(file: Path) -> Path:
@@ -17,10 +18,10 @@ def there(file: Path) -> Path:
     Return a file that is to be read.
 
     Raises:
-        Fatal: it does not exist.
+        WrongArgument: it does not exist.
     """
     if not file.exists():
-        raise Fatal(f"there is no file {file}")
+        raise WrongArgument(f"there is no file {file}")
     return file
 
 
@@ -36,7 +37,7 @@ def held(file: Path) -> Iterator[None]:
         file.parent.mkdir(parents=True, exist_ok=True)
         folder = os.open(file.parent, os.O_RDONLY)
     except OSError as error:
-        raise Fatal(f"{file} cannot be written: {error.strerror}") from error
+        raise unwritable(file, error) from error
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         yield
@@ -57,7 +58,7 @@ def replace(file: Path, content: str) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         _replace(file, content)
     except OSError as error:
-        raise Fatal(f"{file} cannot be written: {error.strerror}") from error
+        raise unwritable(file, error) from error
 
 
 def _replace(file: Path, content: str) -> None:
@@ -82,4 +83,4 @@ def _give(draft: Path, file: Path, owner: os.stat_result) -> None:
         os.chown(draft, owner.st_uid, owner.st_gid)
     except PermissionError:
         draft.unlink()
-        raise Fatal(f"{file} is another user's: run this as its owner, or as root") from None
+        raise WrongArgument(f"{file} is another user's: run this as its owner, or as root") from None

@@ -24,23 +24,23 @@ def read(file: Path) -> list[Entry]:
     Return the entries of a file; none when it does not exist.
 
     Raises:
-        Fatal: it cannot be read, or is not a list of entries.
+        WrongArgument: it cannot be read, or is not a list of entries.
     """
     if not file.exists():
         return []
     try:
         entries = yaml.safe_load(file.read_text("utf-8")) or []
     except OSError as error:
-        raise Fatal(f"{file} cannot be read: {error.strerror}") from error
+        raise WrongArgument(f"{file} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Fatal(f"{file} is not YAML: {' '.join(str(error).split())}") from error
+        raise WrongArgument(f"{file} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(entries, list):
-        raise Fatal(f"{file} is not a list of write keys")
+        raise WrongArgument(f"{file} is not a list of write keys")
     for number, entry in enumerate(entries, 1):
         if not isinstance(entry, dict) or not all(
             isinstance(entry.get(name), str) for name in ("key_sha256", "source")
         ):
-            raise Fatal(
+            raise WrongArgument(
                 f"{file}: entry {number} is no write key with the texts key_sha256 and source: correct or delete it"
             )
     return entries

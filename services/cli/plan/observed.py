@@ -12,7 +12,7 @@ import msgspec
 
 from services.ingest.domain.members import kind_named
 from services.ingest.domain.timing import to_millis
-from services.shared.errors import Fatal, Rejected
+from services.shared.errors import Rejected, WrongArgument
 from services.shared.tracking_plan.actors import number_said
 from services.shared.tracking_plan.event_check import Beside
 from services.shared.units import DAY_MS
@@ -50,7 +50,7 @@ def calls_in(path: Path) -> Iterator[Observed | NoCall]:
     A line is one call, or a batch as SDKs send it.
 
     Raises:
-        Fatal: the file cannot be read.
+        WrongArgument: the file cannot be read.
     """
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
@@ -59,7 +59,7 @@ def calls_in(path: Path) -> Iterator[Observed | NoCall]:
                     for call in _calls(line):
                         yield NoCall(number) if call is None else call
     except (OSError, EOFError, zlib.error) as error:
-        raise Fatal(f"{path} cannot be read: {error}") from error
+        raise WrongArgument(f"{path} cannot be read: {error}") from error
 
 
 def _calls(line: bytes) -> Iterator[Observed | None]:

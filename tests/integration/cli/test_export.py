@@ -62,8 +62,8 @@ async def test_a_view_is_written_whole_and_only_the_days_that_were_named(
         (["health_by_day", "--to", "x.xlsx"], "ends in .parquet", 2),
         (["no_such", "--to", "x.csv"], "there are accounts_today", 1),
         (["health_by_day", "--to", "x.csv", "--from", "tomorrow"], "give one as 2026-03-31", 1),
-        (["health_by_day", "--to", "exists.csv"], "--force", 1),
-        (["health_by_day", "--to", "nowhere/x.csv"], "no folder", 1),
+        (["health_by_day", "--to", "exists.csv"], "--force", 2),
+        (["health_by_day", "--to", "nowhere/x.csv"], "no folder", 2),
     ],
 )
 async def test_what_is_wrong_is_said_and_no_file_is_left(

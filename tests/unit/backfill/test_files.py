@@ -11,7 +11,7 @@ import pytest
 
 from services.backfill.files import in_time_order, survey
 from services.backfill.mapping import Mapping, TimedCall
-from services.backfill.rows import BadFile
+from services.backfill.rows import BadFile, ChangedFile
 from services.backfill.times import TimeFormat
 from services.shared.tracking_plan.state_values import PlannedAbsence, planned_absence
 from services.shared.units import DAY_MS
@@ -208,7 +208,7 @@ def test_a_file_that_is_written_to_after_it_was_checked_is_not_sent(commits: Pat
     source = survey(commits, COMMITS, "s", NOW_MS)
     commits.write_text(commits.read_text().replace("a1", "b1"))
 
-    with pytest.raises(BadFile, match="was written to since it was checked"):
+    with pytest.raises(ChangedFile, match="was written to since it was checked"):
         next(source.events())
 
 
@@ -220,7 +220,7 @@ def test_a_file_that_is_replaced_while_it_is_sent_is_told(commits: Path) -> None
     other.write_text(commits.read_text().replace("a2", "b2"))
     other.replace(commits)
 
-    with pytest.raises(BadFile, match="was written to since it was checked"):
+    with pytest.raises(ChangedFile, match="was written to since it was checked"):
         list(calls)
 
 

@@ -272,7 +272,7 @@ def test_rule_tests_without_a_case_are_no_success(tmp_path: Path) -> None:
 
     done = run_tool("rules", "test", str(tmp_path))
 
-    assert done.returncode == exit_status.FATAL
+    assert done.returncode == exit_status.WRONG_SETTINGS
     assert f"no case was played: there is no file *.yaml in {tmp_path}" in done.stderr
 
 

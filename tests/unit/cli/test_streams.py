@@ -65,5 +65,5 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
     done = run("", "status", "--data", str(tmp_path))
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr == f"tidemark: {tmp_path / 'status.json'} cannot be used: Is a directory\n"
