@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 
 import typer
-
-from services.cli.terminal import tell
 
 SERVICES = {
     "ingest": "Accept events over HTTP and write them to Kafka.",
@@ -31,14 +28,4 @@ def _add(app: typer.Typer, name: str, summary: str) -> None:
     @app.command(name, help=f"{summary} --check-config lists all configuration errors.",
                  context_settings=settings, add_help_option=False)  # fmt: skip
     def run(context: typer.Context) -> None:
-        if "--check-config" in context.args:
-            _warn(name)
         raise typer.Exit(import_module(f"services.{name}.__main__").main(context.args))
-
-
-def _warn(name: str) -> None:
-    """Name the variables that no process takes notice of; another program's may be among them, so they are no errors."""
-    from services.cli.examining.configurations import in_words, no_settings
-
-    for variable, meant in no_settings():
-        tell(f"{name}: warning: {in_words(variable, meant)}", sys.stderr)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,21 +15,7 @@ from services.cli.examining.findings import Finding
 from services.cli.local.own_secrets import PSEUDONYM_KEY, existing_pseudonym_key
 from services.cli.local.stack_state import StackState
 from services.shared.errors import Fatal
-
-_VARIABLE = re.compile(r"(?:TIDEMARK|KAFKA|CLICKHOUSE)_[A-Z0-9_]+")
-_ALIKE = 0.85
-
-_OTHERS = frozenset(
-    {
-        "TIDEMARK_STOP_WITH_PARENT",
-        "TIDEMARK_SOAK",
-        "TIDEMARK_REQUIRE_CLIENTS",
-        "TIDEMARK_GOLDEN",
-        "TIDEMARK_CHROMIUM",
-    }
-)
-"""Read by what `tidemark dev` starts, and by the tests; no settings for anybody to look up."""
-_OF_TOOLS = ("TIDEMARK_BENCH_", "TIDEMARK_CHAOS_", "TIDEMARK_COUNTING_")
+from services.shared.process.unknown_settings import no_effect, unknown_settings
 
 
 def of_folder(folder: Path, state: StackState | None) -> dict[str, str]:
@@ -73,25 +57,8 @@ def look(given: dict[str, str]) -> Iterator[Finding]:
 
 def misspelt() -> Iterator[Finding]:
     """Name the variables of this shell that are no settings: those that nearly are one as wrong, other TIDEMARK_ ones by the way."""
-    for name, meant in no_settings():
-        yield Finding("settings", good=not meant, detail=in_words(name, meant))
-
-
-def no_settings() -> Iterator[tuple[str, str]]:
-    """Yield the variables of this shell that no process takes notice of, each with what was likely meant, or nothing."""
-    from services.cli.pages.settings import page
-
-    known = set(_VARIABLE.findall(page())) | _OTHERS
-    for name in sorted(set(filter(_VARIABLE.fullmatch, os.environ)) - known):
-        meant = next(iter(difflib.get_close_matches(name, known, 1, _ALIKE)), "")
-        # KAFKA_ and CLICKHOUSE_ are the names of others too.
-        if meant or (name.startswith("TIDEMARK_") and not name.startswith(_OF_TOOLS)):
-            yield name, meant
-
-
-def in_words(name: str, meant: str) -> str:
-    """Say of such a variable that it changes nothing."""
-    return f"{name} is no setting, so it changes nothing{f': write {meant}' if meant else ''}"
+    for name, meant in unknown_settings(os.environ):
+        yield Finding("settings", good=not meant, detail=no_effect(name, meant))
 
 
 def _stand_ins(folder: Path) -> dict[str, str]:

@@ -23,6 +23,7 @@ from services.shared.formats import FormatSettings, in_words, use_formats
 from services.shared.kafka.guard import die_with_parent
 from services.shared.ports import APART, PORTS, port_of
 from services.shared.process import early_stop
+from services.shared.process.unknown_settings import no_effect, unknown_settings
 from services.shared.registry import RegistrySettings, use_registry
 from services.shared.release import release
 from services.shared.settings import ProcessSettings, Settings, load_all
@@ -68,17 +69,27 @@ def run_service(
     options = parser.parse_args(argv)
     if os.environ.get("TIDEMARK_STOP_WITH_PARENT"):
         die_with_parent(signal.SIGTERM)
+    unknown = list(unknown_settings(os.environ))
     try:
         settings, registry, durable = _read(name, kinds, check)
     except ConfigurationError as error:
+        _warn(name, unknown)
         print(f"{name}: {error}", file=sys.stderr)
         return exit_status.WRONG_SETTINGS
     if options.check_config:
+        _warn(name, unknown)
         print(f"{name}: the configuration is good")
         return 0
     logs.setup(name)
+    for variable, meant in unknown:
+        log.warning("no_setting", extra={"variable": variable, "meant": meant or None})
     use_formats(durable)
     return _run(name, run, settings, registry)
+
+
+def _warn(name: str, unknown: Sequence[tuple[str, str]]) -> None:
+    for variable, meant in unknown:
+        print(f"{name}: warning: {no_effect(variable, meant)}", file=sys.stderr)
 
 
 def _read(

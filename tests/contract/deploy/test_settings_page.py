@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.pages.settings import SECTIONS, meanings, page
+from services.cli.pages.settings import SECTIONS, meanings, names, page
 from services.shared import exit_status
+from services.shared.process.unknown_settings import NAMES_FILE
 from services.shared.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -17,6 +18,11 @@ KINDS = [kind for kinds in SECTIONS.values() for kind in kinds]
 
 def test_the_page_is_what_the_classes_read() -> None:
     assert (ROOT / "docs/settings.md").read_text("utf-8") == page(), "run: python -m services.cli.pages.settings"
+
+
+def test_the_names_that_services_know_are_those_of_the_page() -> None:
+    """A variable that is none of them is told as one that changes nothing."""
+    assert NAMES_FILE.read_text("utf-8") == names(), "run: python -m services.cli.pages.settings"
 
 
 def test_every_kind_of_settings_is_on_the_page() -> None:

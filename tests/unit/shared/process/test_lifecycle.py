@@ -114,3 +114,23 @@ def test_checking_the_configuration_runs_nothing(capsys: pytest.CaptureFixture[s
 
     assert (good, bad) == (0, 2)
     assert "TIDEMARK_FILE: empty" in capsys.readouterr().err
+
+
+def test_a_variable_that_is_no_setting_is_told_at_the_start_with_what_was_likely_meant(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However the service is started, and beside the errors that it may be the reason for."""
+    monkeypatch.setenv("TIDEMARK_KAFKA_BOOTSTRP", "kafka:9092")
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVER", "kafka:9092")
+    started = run_service("ingest", [], [ProcessSettings], stopped_by_sigterm)
+    told = capsys.readouterr().err
+    checked = run_service("ingest", ["--check-config"], [ProcessSettings], has_a_defect)
+    monkeypatch.setenv("TIDEMARK_HTTP_PORT", "-1")
+    refused = run_service("ingest", [], [ProcessSettings], has_a_defect)
+    said = capsys.readouterr().err
+
+    assert (started, checked, refused) == (0, 0, 2)
+    assert "WARNING ingest no_setting variable=KAFKA_BOOTSTRAP_SERVER meant=KAFKA_BOOTSTRAP_SERVERS\n" in told
+    assert "WARNING ingest no_setting variable=TIDEMARK_KAFKA_BOOTSTRP" in told
+    meant = "KAFKA_BOOTSTRAP_SERVER is no setting, so it changes nothing: write KAFKA_BOOTSTRAP_SERVERS"
+    assert said.count(f"ingest: warning: {meant}\n") == 2
