@@ -56,17 +56,17 @@ def read(path: Path, account_column: str, now_ms: int, traits: Mapping[str, Trai
     reader = _FactRows(account_column, now_ms, {name.lower(): trait for name, trait in traits.items()})
     calls: list[TimedCall] = []
     problems: list[str] = []
-    seen: dict[str, int] = {}
-    for number, row in _rows(path, account_column):
+    seen: dict[str, str] = {}
+    for place, row in _rows(path, account_column):
         try:
             call = reader.call(row)
         except ValueError as error:
-            problems.append(f"row {number}: {error}")
+            problems.append(f"{place}: {error}")
             continue
-        before = seen.setdefault(call["groupId"], number)
-        if before != number:
+        before = seen.setdefault(call["groupId"], place)
+        if before != place:
             problems.append(
-                f"row {number}: account {call['groupId']!r} is in row {before} already, which was taken: keep one of them"
+                f"{place}: account {call['groupId']!r} is in {before} already, which was taken: keep one of them"
             )
             continue
         calls.append(TimedCall(now_ms, call))
@@ -80,14 +80,15 @@ def read(path: Path, account_column: str, now_ms: int, traits: Mapping[str, Trai
     return ImportedFacts(calls, told + problems, [name for name in reader.undeclared if name not in slips])
 
 
-def _rows(path: Path, account_column: str) -> Iterator[tuple[int, Any]]:
+def _rows(path: Path, account_column: str) -> Iterator[tuple[str, Any]]:
+    """Yield each row with where it stands: its line, or in YAML its place in the list."""
     if path.suffix.lower() not in (".yaml", ".yml"):
-        for number, row in rows(path, account_column):
+        for line, _, row in rows(path, account_column):
             if isinstance(row, dict) and account_column not in row and is_table(path):
                 raise BadFile(
                     f"{path.name} has no column {account_column!r}; it has {', '.join(row)}. Name it with --account"
                 )
-            yield number, row
+            yield f"line {line}", row
         return
     try:
         found = read_yaml(path)
@@ -95,7 +96,7 @@ def _rows(path: Path, account_column: str) -> Iterator[tuple[int, Any]]:
         raise BadFile(f"{path.name}: {error}") from error
     if not isinstance(found, list):
         raise BadFile(f"{path.name} must be a list of accounts")
-    yield from enumerate(found, start=1)
+    yield from ((f"entry {number}", row) for number, row in enumerate(found, start=1))
 
 
 class _FactRows:

@@ -148,20 +148,20 @@ def _require_unchanged(path: Path, state: tuple[int, ...]) -> None:
 
 def in_time_order(calls: Iterable[tuple[int, TimedCall]], window: int) -> Iterator[TimedCall]:
     """
-    Sort within a window of rows; equal times keep the order of the file.
+    Sort calls, each with the line of its row, within a window of rows; equal times keep the order of the file.
 
     Raises:
         BadFile: a row comes too late for the window; the message names it.
     """
     heap: list[tuple[int, int, TimedCall]] = []
     reached = -1
-    for number, call in calls:
+    for line, call in calls:
         if call.at_ms < reached:
             raise BadFile(
-                f"row {number} is more than {window} rows out of time order: sort the file by its time column "
+                f"line {line} is more than {window} rows out of time order: sort the file by its time column "
                 "first, or give `tidemark backfill` a larger --sort-window (rows held in memory)"
             )
-        heapq.heappush(heap, (call.at_ms, number, call))
+        heapq.heappush(heap, (call.at_ms, line, call))
         if len(heap) > window:
             at_ms, _, earliest = heapq.heappop(heap)
             reached = at_ms
@@ -203,7 +203,7 @@ def _calls(
     path: Path, mapping: Mapping, stem: str, until_ms: int, problems: _Problems | None = None
 ) -> Iterator[tuple[int, TimedCall]]:
     table = is_table(path)
-    for number, row in rows(path, mapping.time):
+    for line, number, row in rows(path, mapping.time):
         try:
             call = row if isinstance(row, str) else mapping.call(row, stem, number, table=table)
         except BadRow as error:
@@ -214,6 +214,6 @@ def _calls(
                 "(--time-format)?"
             )
         if not isinstance(call, str):
-            yield number, call
+            yield line, call
         elif problems is not None:
-            problems.add(f"row {number}: {call}")
+            problems.add(f"line {line}: {call}")

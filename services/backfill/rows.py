@@ -1,7 +1,7 @@
 """
 Rows out of a file as people save it: CSV or lines of JSON, packed with gzip or not.
 
-CSV is what `csv.DictReader` reads, strictly; numbers of rows count from 1, without the header.
+CSV is what `csv.DictReader` reads, strictly. People are told lines, as an editor shows them: the header is line 1.
 """
 
 from __future__ import annotations
@@ -11,14 +11,17 @@ import gzip
 import io
 import json
 import math
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO, cast
+from typing import Any, BinaryIO, NamedTuple, TextIO, cast
 
 from services.backfill.text_files import first_undecodable, other_file, other_mark
 from services.shared.errors import TidemarkError, WrongArgument
+
+_BREAK = re.compile(r"\r\n|\r|\n")
 
 
 class BadFile(WrongArgument):
@@ -29,9 +32,20 @@ class ChangedFile(TidemarkError):
     """A file was written to while it was read, and some of it may have been sent."""
 
 
-def rows(path: Path, wanted: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
+class NumberedRow(NamedTuple):
+    """A row of a file."""
+
+    line: int
+    """On which it begins."""
+    number: int
+    """Of rows from 1, without the header; of JSON the line. Ids are made of it, so it stays what it is."""
+    content: dict[str, Any] | str
+    """A sentence where it is malformed."""
+
+
+def rows(path: Path, wanted: str) -> Iterator[NumberedRow]:
     """
-    Yield each row with its number from 1, as a dictionary, or as a sentence where it is malformed.
+    Yield each row.
 
     Args:
         path: Of the file.
@@ -62,18 +76,34 @@ def undecodable(path: Path) -> BadFile:
     return BadFile(f"{path.name}: {where}: save it as UTF-8; a spreadsheet calls that CSV UTF-8")
 
 
-def _csv_rows(path: Path, text: TextIO, wanted: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
+def _csv_rows(path: Path, text: TextIO, wanted: str) -> Iterator[NumberedRow]:
     head = csv.reader(text)
     # Strictly: else a quote that is not closed takes the rest of the file for its cell.
     reader = csv.DictReader(text, _header(path, head, wanted), strict=True)
+    before = 0
     try:
         for number, row in enumerate(reader, start=1):
-            if row.pop(None, None) is not None:  # surplus cells come under the key None
-                yield number, "it has more cells than the header has columns"
-            else:
-                yield number, row
+            line = head.line_num + line_of(before, reader.line_num, row)
+            before = reader.line_num
+            surplus = row.pop(None, None)  # cells without a column
+            yield NumberedRow(line, number, row if surplus is None else "it has more cells than the header has columns")
     except csv.Error as error:
         raise _unreadable(path, head.line_num + reader.line_num + 1, error) from error
+
+
+def line_of(before: int, last: int, row: Mapping[Any, Any]) -> int:
+    """
+    Return the line on which a row of a table begins.
+
+    Args:
+        before: The line on which the row before it ends.
+        last: The line on which it ends itself.
+        row: Its cells by column; those without one are a list under the key None.
+    """
+    if last == before + 1:
+        return last
+    cells = [*row.values(), *(row.get(None) or ())]  # there may be empty lines before it, too
+    return last - sum(len(_BREAK.findall(cell)) for cell in cells if isinstance(cell, str))
 
 
 def _header(path: Path, lines: Iterator[list[str]], wanted: str) -> list[str]:
@@ -98,19 +128,19 @@ def _unreadable(path: Path, line: int, error: csv.Error) -> BadFile:
     return BadFile(f"{path.name}, line {line}: {error}: is a quote opened and not closed?")
 
 
-def _ndjson_rows(text: TextIO) -> Iterator[tuple[int, dict[str, Any] | str]]:
+def _ndjson_rows(text: TextIO) -> Iterator[NumberedRow]:
     for number, line in enumerate(text, start=1):
         if not line.strip():
             continue
         try:
             row = json.loads(line, parse_constant=_finite, parse_float=_finite)
         except OverflowError as error:
-            yield number, str(error)
+            yield NumberedRow(number, number, str(error))
             continue
         except (ValueError, RecursionError):
-            yield number, "it is not JSON"
+            yield NumberedRow(number, number, "it is not JSON")
             continue
-        yield number, row if isinstance(row, dict) else "it is not a JSON object"
+        yield NumberedRow(number, number, row if isinstance(row, dict) else "it is not a JSON object")
 
 
 def _finite(text: str) -> float:

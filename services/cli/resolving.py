@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaProducer
 
 from schemas import codec
 from schemas.topics import DEAD_LETTERS, USAGE_UNATTRIBUTED
-from services.backfill.rows import undecodable
+from services.backfill.rows import BadFile, line_of, undecodable
 from services.cli.attribution_audit import GIVEN_UP, identity_of
 from services.ingest.domain.limits import Limits
 from services.shared.kafka.clients import producer
@@ -73,7 +73,12 @@ def read_users(path: Path, pseudonyms: Pseudonyms) -> tuple[list[str], list[str]
 
 
 def _rows(path: Path, *columns: str) -> tuple[list[tuple[int, list[str]]], list[str]]:
-    """Return what the rows have in some columns, each with the number of its line, or which columns are missing."""
+    """
+    Return what the rows have in some columns, each with the number of its line, and which rows cannot be read.
+
+    Raises:
+        BadFile: none of it can be used.
+    """
     try:
         return _read_rows(path, columns)
     except UnicodeDecodeError as error:
@@ -86,22 +91,26 @@ def _read_rows(path: Path, columns: Sequence[str]) -> tuple[list[tuple[int, list
         try:
             missing = sorted(set(columns) - set(rows.fieldnames or ()))
             if missing:
-                return [], [
+                raise BadFile(
                     f"{path}: there is no column {' and no column '.join(missing)}; the first line names the columns"
-                ]
+                )
             twice = sorted(name for name in columns if (rows.fieldnames or ()).count(name) > 1)
             if twice:
-                return [], [f"{path}: more than one column is named {twice[0]}: give the others another name"]
+                raise BadFile(f"{path}: more than one column is named {twice[0]}: give the others another name")
             found: list[tuple[int, list[str]]] = []
             problems: list[str] = []
+            before = rows.line_num
             for row in rows:
+                line = line_of(before, rows.line_num, row)
+                before = rows.line_num
                 if None in row:  # a comma in a name that is not quoted: what stands before it is another name
-                    problems.append(f"line {rows.line_num}: it has more cells than the first line has columns")
+                    problems.append(f"line {line}: it has more cells than the first line has columns")
                 else:
-                    found.append((rows.line_num, [(row[column] or "").strip() for column in columns]))
+                    found.append((line, [(row[column] or "").strip() for column in columns]))
             return found, problems
         except csv.Error as error:
-            return [], [f"{path}, line {rows.line_num + 1}: {error}: is a quote opened and not closed?"]
+            line = rows.line_num + 1
+            raise BadFile(f"{path}, line {line}: {error}: is a quote opened and not closed?") from error
 
 
 def _pseudonym(user: str, pseudonyms: Pseudonyms) -> str:

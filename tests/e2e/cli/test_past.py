@@ -114,7 +114,7 @@ def test_account_facts_reach_the_accounts_health(stack: Path, commits: Path, tmp
     sent = told(stack, "accounts", "import", str(file), status=1)[0]
 
     assert sent["accepted"] == 1
-    assert sent["problems"] == ["row 2: column 'seats': 'many' is not a number"]
+    assert sent["problems"] == ["line 3: column 'seats': 'many' is not a number"]
     warehouse = _warehouse(stack)
 
     def facts_now() -> dict[str, Any]:

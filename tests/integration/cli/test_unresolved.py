@@ -83,14 +83,16 @@ def test_to_withdraw_a_file_needs_its_users_alone(tmp_path: Path) -> None:
     file.write_text("user,account\nkim,acme\n")
     assert read_users(file, PSEUDONYMS) == ([KIM], [])
     file.write_text("id\nkim\n")
-    assert "there is no column user" in read_users(file, PSEUDONYMS)[1][0]
+    with pytest.raises(BadFile, match="there is no column user"):
+        read_users(file, PSEUDONYMS)
 
 
 def test_a_file_without_the_columns_says_which(tmp_path: Path) -> None:
     file = tmp_path / "users.csv"
     file.write_text("id,account\nkim,acme\n")
 
-    assert "there is no column user" in read_file(file, PSEUDONYMS)[1][0]
+    with pytest.raises(BadFile, match="there is no column user"):
+        read_file(file, PSEUDONYMS)
 
 
 def test_a_comma_that_is_not_quoted_makes_no_other_account(tmp_path: Path) -> None:
@@ -107,20 +109,16 @@ def test_a_column_that_is_there_twice_is_not_guessed(tmp_path: Path) -> None:
     file = tmp_path / "users.csv"
     file.write_text(f"user,account,account\n{KIM},acme,hooli\n")
 
-    accounts, problems = read_file(file, PSEUDONYMS)
-
-    assert not accounts
-    assert "more than one column is named account" in problems[0]
+    with pytest.raises(BadFile, match="more than one column is named account"):
+        read_file(file, PSEUDONYMS)
 
 
 def test_a_quote_that_is_not_closed_hides_no_users(tmp_path: Path) -> None:
     file = tmp_path / "people.csv"
     file.write_text('user,account,note\nkim,acme,"asked\nlee,globex,\n')
 
-    accounts, problems = read_file(file, PSEUDONYMS)
-
-    assert not accounts
-    assert problems == [f"{file}, line 2: unexpected end of data: is a quote opened and not closed?"]
+    with pytest.raises(BadFile, match=f"{file}, line 2: unexpected end of data: is a quote opened and not closed"):
+        read_file(file, PSEUDONYMS)
 
 
 @pytest.mark.integration

@@ -78,7 +78,7 @@ def test_all_that_is_wrong_with_a_row_is_told_at_once(tmp_path: Path) -> None:
     _, problems, _ = read(written(tmp_path, "account,seats,renewal_date,revenue\n,five,soon,7\n"))
 
     (told,) = problems
-    assert told.startswith("row 1: column 'account' is missing or empty; column 'seats': ")
+    assert told.startswith("line 2: column 'account' is missing or empty; column 'seats': ")
     assert "; column 'renewal_date': " in told
     assert "revenue" not in told
 
@@ -93,16 +93,16 @@ def test_an_id_that_yaml_takes_for_something_else_makes_no_account_of_another_na
 
     assert [call.call["groupId"] for call in calls] == ["7", "1.10"]
     assert problems[:2] == [
-        "row 1: column 'account' is neither text nor a whole number, but True: put the id in quotes",
-        "row 2: column 'account' is neither text nor a whole number, but 1.1: put the id in quotes",
+        "entry 1: column 'account' is neither text nor a whole number, but True: put the id in quotes",
+        "entry 2: column 'account' is neither text nor a whole number, but 1.1: put the id in quotes",
     ]
-    assert [problem[:5] for problem in problems[2:]] == ["row 3", "row 4"]
+    assert [problem[:7] for problem in problems[2:]] == ["entry 3", "entry 4"]
 
 
 def test_a_list_is_no_name(tmp_path: Path) -> None:
     _, problems, _ = read(written(tmp_path, "- {account: acme, name: [Acme, ACME]}\n", "accounts.yaml"))
 
-    assert problems == ["row 1: column 'name': ['Acme', 'ACME'] is no text"]
+    assert problems == ["entry 1: column 'name': ['Acme', 'ACME'] is no text"]
 
 
 def test_malformed_rows_are_named_and_the_others_stay(tmp_path: Path) -> None:
@@ -115,11 +115,11 @@ def test_malformed_rows_are_named_and_the_others_stay(tmp_path: Path) -> None:
 
     assert [call.call["groupId"] for call in calls] == ["hooli"]
     assert problems == [
-        "row 1: column 'seats': 'five' is not a number",
-        "row 2: column 'account' is missing or empty",
-        "row 3: column 'renewal_date': 'soon' is not a date like 2027-01-31",
-        "row 4: account 'initech' has no facts",
-        "row 6: column 'renewal_date': '2027-W04-7' is not a date like 2027-01-31",
+        "line 2: column 'seats': 'five' is not a number",
+        "line 3: column 'account' is missing or empty",
+        "line 4: column 'renewal_date': 'soon' is not a date like 2027-01-31",
+        "line 5: account 'initech' has no facts",
+        "line 7: column 'renewal_date': '2027-W04-7' is not a date like 2027-01-31",
     ]
 
 
@@ -183,7 +183,7 @@ def test_a_second_row_of_an_account_is_named_and_left_out(tmp_path: Path) -> Non
         ("acme", "ann"),
         ("globex", "eve"),
     ]
-    assert problems == ["row 3: account 'acme' is in row 1 already, which was taken: keep one of them"]
+    assert problems == ["line 4: account 'acme' is in line 2 already, which was taken: keep one of them"]
 
 
 @pytest.mark.parametrize("number", ["1234,50", "1.234,50", "12,5", "12,00", "1,2345", ",5"])
@@ -191,7 +191,7 @@ def test_a_decimal_comma_is_refused_with_row_and_column_and_what_to_write(tmp_pa
     calls, problems, _ = read(written(tmp_path, f'account,revenue\nacme,"{number}"\n'))
 
     assert not calls
-    said = f"row 1: column 'revenue': '{number}' is not a number with commas between thousands, as 1,234.5 is: "
+    said = f"line 2: column 'revenue': '{number}' is not a number with commas between thousands, as 1,234.5 is: "
     assert problems == [said + "write it with a point before the decimals and no comma"]
 
 
@@ -209,7 +209,7 @@ def test_a_point_that_may_stand_between_thousands_is_refused(tmp_path: Path, col
     calls, problems, _ = read(written(tmp_path, f"account,{column}\nacme,12.000\n"))
 
     assert not calls
-    said = f"row 1: column '{column}': the point of '12.000' may stand between thousands or before decimals: "
+    said = f"line 2: column '{column}': the point of '12.000' may stand between thousands or before decimals: "
     assert problems == [said + "write 12000 or 12.0000"]
 
 
@@ -230,7 +230,7 @@ def test_a_number_of_ndjson_has_its_point_before_decimals(tmp_path: Path) -> Non
 
 def test_half_a_seat_is_refused(tmp_path: Path) -> None:
     assert read(written(tmp_path, "account,seats\nacme,12.5\n")).problems == [
-        "row 1: column 'seats': '12.5' is not a whole number from 0 to 100,000,000"
+        "line 2: column 'seats': '12.5' is not a whole number from 0 to 100,000,000"
     ]
 
 
@@ -240,7 +240,7 @@ def test_what_the_scorer_would_refuse_is_refused_with_its_row(tmp_path: Path) ->
     calls, problems, _ = read(written(tmp_path, text))
 
     assert [(call.call["groupId"], call.call["traits"]) for call in calls] == [("c", {"seats": 5, "country": "DE-BY"})]
-    assert [problem.partition(":")[0] for problem in problems] == ["row 1", "row 2", "row 4"]
+    assert [problem.partition(":")[0] for problem in problems] == ["line 2", "line 3", "line 5"]
     assert "'Germany' is no ISO 3166 code of a country such as DE" in problems[1]
 
 
@@ -252,7 +252,7 @@ def test_a_date_that_stands_for_none_in_other_systems_is_told_and_not_lost_later
 
     assert [call.call["groupId"] for call in calls] == ["b"]
     assert problems == [
-        f"row 1: column 'renewal_date': '{day}' is not from 1970 to 2199: leave it empty if there is no such date"
+        f"line 2: column 'renewal_date': '{day}' is not from 1970 to 2199: leave it empty if there is no such date"
     ]
 
 
@@ -263,8 +263,8 @@ def test_text_that_the_scorer_would_leave_out_is_told(tmp_path: Path) -> None:
 
     assert [call.call["groupId"] for call in calls] == ["c"]
     assert problems == [
-        f"row 1: column 'name': it has more than 500 characters, beginning with '{'n' * 40}'",
-        "row 2: column 'plan': YAML takes the value for true: put it in quotes",
+        f"entry 1: column 'name': it has more than 500 characters, beginning with '{'n' * 40}'",
+        "entry 2: column 'plan': YAML takes the value for true: put it in quotes",
     ]
 
 

@@ -50,7 +50,7 @@ def test_values_that_would_be_sent_as_others_are_told(tmp_path: Path, row: str, 
     path = tmp_path / "events.ndjson"
     path.write_text(row)
 
-    with pytest.raises(BadFile, match=f"row 1: {told}"):
+    with pytest.raises(BadFile, match=f"line 1: {told}"):
         survey(path, COMMITS, "s", NOW_MS)
 
 

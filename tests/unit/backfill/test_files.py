@@ -80,7 +80,7 @@ def test_rows_slightly_out_of_order_are_sorted_and_equal_times_keep_the_order_of
 def test_a_row_too_far_out_of_order_is_named_with_what_to_do() -> None:
     late = [(number, TimedCall(at_ms, {})) for number, at_ms in enumerate([10, 20, 30, 5], start=1)]
 
-    with pytest.raises(BadFile, match=r"row 4 .* sort the file"):
+    with pytest.raises(BadFile, match=r"line 4 .* sort the file"):
         list(in_time_order(late, window=2))
 
 
@@ -93,10 +93,10 @@ def test_all_malformed_rows_are_named_before_anything_is_sent(tmp_path: Path) ->
 
     message = str(caught.value)
     assert "4 rows are malformed" in message
-    assert "row 2: column 'acct' is empty" in message
-    assert "row 3: column 'ts': 'yesterday' is not a time in seconds" in message
-    assert "row 4: it has more cells" in message
-    assert "row 5: column 'user' is empty" in message
+    assert "line 3: column 'acct' is empty" in message
+    assert "line 4: column 'ts': 'yesterday' is not a time in seconds" in message
+    assert "line 5: it has more cells" in message
+    assert "line 6: column 'user' is empty" in message
 
 
 def test_all_that_is_wrong_with_a_row_is_told_at_once(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_all_that_is_wrong_with_a_row_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(BadFile) as caught:
         survey(path, COMMITS, "s", NOW_MS)
 
-    (told,) = [line.strip() for line in str(caught.value).splitlines() if "row 1" in line]
+    (told,) = [line.strip() for line in str(caught.value).splitlines() if "line 2" in line]
     assert "column 'ts': 'yesterday' is not a time in seconds" in told
     assert told.endswith("; column 'acct' is empty; column 'user' is empty")
 
@@ -130,8 +130,8 @@ def test_a_file_of_malformed_rows_alone_says_what_is_wrong_with_the_first_ones(t
 
     message = str(caught.value)
     assert "all 40 rows are malformed, so none of it was taken" in message
-    assert "row 10: column 'acct' is empty\n  and 30 more" in message
-    assert "row 11" not in message and "--skip-bad-rows" not in message
+    assert "line 11: column 'acct' is empty\n  and 30 more" in message
+    assert "line 12" not in message and "--skip-bad-rows" not in message
 
 
 def test_rows_that_cannot_be_sent_are_found_before_anything_is(tmp_path: Path) -> None:
@@ -145,8 +145,8 @@ def test_rows_that_cannot_be_sent_are_found_before_anything_is(tmp_path: Path) -
 
     message = str(caught.value)
     assert "2 rows are malformed, so none of it was taken" in message
-    assert "row 1: half of a surrogate pair, '\\ud83d', is no text" in message
-    assert "row 2: it has 3,100," in message and "ingest takes events of up to 32 KB" in message
+    assert "line 1: half of a surrogate pair, '\\ud83d', is no text" in message
+    assert "line 2: it has 3,100," in message and "ingest takes events of up to 32 KB" in message
     assert [call.at_ms for call in survey(path, COMMITS, "s", NOW_MS, skip_bad_rows=True).events()] == [30_000] * 2
 
 
@@ -197,7 +197,7 @@ def test_single_rows_of_the_future_are_named_and_can_be_left_out(tmp_path: Path)
         survey(path, COMMITS, "s", NOW_MS)
     source = survey(path, COMMITS, "s", NOW_MS, skip_bad_rows=True)
 
-    assert "row 2: column 'ts': 2033-05-18T03:33:20Z lies in the future" in str(refused.value)
+    assert "line 3: column 'ts': 2033-05-18T03:33:20Z lies in the future" in str(refused.value)
     assert (source.total, source.skipped, source.last_ms) == (2, 1, 1_700_000_001_000)
     assert [call.call["userId"] for call in source.events()] == ["1", "3"]
 
