@@ -49,7 +49,7 @@ def regulars(
         return None
     active = days[:, -7 * OWN_WEEKS :].sum(axis=0).reshape(OWN_WEEKS, 7)
     usual = active[:OF_WEEKS].sum(axis=0) / OF_WEEKS
-    some = active[-_RECENT_WEEKS:] >= np.maximum(1, _SOME * usual)
+    some = active[-_RECENT_WEEKS:] >= _SOME * usual
     worked = ((usual >= _WORKING * usual.max()) & some).ravel()
     recent = days[:, -_RECENT:]
     there = recent[missing]
