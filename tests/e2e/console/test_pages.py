@@ -105,6 +105,32 @@ async def test_events_by_hour_begin_at_the_newest_on_a_narrow_screen(address: st
         assert chart["x"] + chart["width"] <= box["x"] + box["width"] + 1
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", ["Learning", "Risk not known"]), ("pt", ["Em aprendizagem", "Risco desconhecido"]),
+     ("it", ["In apprendimento", "Rischio non noto"])],
+)  # fmt: skip
+async def test_no_dash_on_a_narrow_screen_is_of_nobody_knows_what(
+    browser: Browser, language: str, said: list[str]
+) -> None:
+    """Of an account that is still learning, without the heads of the columns."""
+    store = MemoryStore()
+    facts = {**dict.fromkeys(example("account_health/examples/red.json")["facts"]), "name": "Young"}
+    new = health(1, "young", band="LEARNING", risk_thousandths=None, risk_parts=[], facts=facts)
+    store.insert("account_health", [new])
+    async with (
+        serving(app_over(store), "127.0.0.1", 0) as port,
+        opened(browser, viewport={"width": 390, "height": 844}, locale=language) as (page, _),
+    ):
+        await page.goto(f"http://127.0.0.1:{port}/portfolio")
+        seen = await page.locator(".accounts tbody tr").inner_text()
+        risk = await page.locator("td.c-risk .unseen").bounding_box()
+
+    assert [word for word in said if word in seen] == said
+    assert risk is not None and risk["width"] > 50
+    assert "–" not in seen
+
+
 @pytest.mark.parametrize("language", ["en", "pt", "it"])
 async def test_what_can_be_chosen_is_legible_on_a_narrow_screen(address: str, browser: Browser, language: str) -> None:
     async with opened(browser, viewport={"width": 390, "height": 844}, locale=language) as (page, _):
