@@ -65,7 +65,7 @@ def demo(
     """
     from rich.console import Console
 
-    from services.cli.commands.dev import interrupt_on_signals, stop_on_signals, tell_absence
+    from services.cli.commands.dev import interrupt_on_signals, stop_on_signals, tell_absence, telling
     from services.cli.local.demo_source import delete, require_same
     from services.cli.local.stack import Stack
     from services.cli.local.tour import open_browser
@@ -82,14 +82,15 @@ def demo(
             tell_absence(stack)
             address = stack.state.addresses["warehouse"]
             console.print(f"\nThe console: {address}/\n", style="bold", soft_wrap=True)
-            history = asyncio.run(_past(stack, console, seed, weeks))
-            opened = browser and open_browser(address)
-            where = " The console is open in your browser." if opened else ""
-            console.print(f"\nReady after {time.monotonic() - started:.1f} s.{where}", style="bold")
-            _show_tour(history, address, console)
-            _how_to_look_further(stack, console)
-            stop = stop_on_signals()
-            asyncio.run(_present(stack, console, history.seed, stop, stop_after))
+            with telling(stack):
+                history = asyncio.run(_past(stack, console, seed, weeks))
+                opened = browser and open_browser(address)
+                where = " The console is open in your browser." if opened else ""
+                console.print(f"\nReady after {time.monotonic() - started:.1f} s.{where}", style="bold")
+                _show_tour(history, address, console)
+                _how_to_look_further(stack, console)
+                stop = stop_on_signals()
+                asyncio.run(_present(stack, console, history.seed, stop, stop_after))
             print("stopping ...", file=sys.stderr)
     except KeyboardInterrupt:
         print("stopped; `make demo` goes on from here", file=sys.stderr)

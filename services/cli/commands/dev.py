@@ -7,6 +7,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,6 +88,24 @@ def tell_until(stop: threading.Event, stack: Stack) -> None:
             if name not in told:
                 told.add(name)
                 print(f"{name} has ended and is not started again; see {log}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def telling(stack: Stack) -> Iterator[None]:
+    """Say meanwhile what ends, and whether it is started again; that nothing can be is for the caller to find out."""
+    over = threading.Event()
+
+    def tell() -> None:
+        with suppress(Fatal):
+            tell_until(over, stack)
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
 
 
 def tell_absence(stack: Stack) -> None:

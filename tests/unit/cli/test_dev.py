@@ -11,8 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from services.cli.commands.dev import interrupt_on_signals, tell_until
+from services.cli.commands.dev import interrupt_on_signals, tell_until, telling
 from services.cli.local.stack import Stack
+from tests.support.waiting import wait_until
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -52,3 +53,20 @@ def test_a_full_disk_is_said_in_one_line_each_time_that_it_gets_full(
 
     line = f"the disk of {tmp_path} is full: make room; what ends is started again\n"
     assert capsys.readouterr().err == line * 2
+
+
+def test_a_demo_says_while_it_works_that_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    monkeypatch.setattr(Stack, "failed", lambda _: None)
+    told: list[str] = []
+
+    def said() -> bool:
+        told.append(capsys.readouterr().err)
+        return "is full" in "".join(told)
+
+    with telling(Stack(tmp_path)):
+        wait_until(said, 10)
+
+    assert "".join(told) == f"the disk of {tmp_path} is full: make room; what ends is started again\n"
