@@ -49,9 +49,8 @@ class LaneMetrics:
     def lag(self, records: int, queued: int, now: float) -> None:
         """Set the lag, given the records that remain and the time. Time in which none did is no lag of what comes after it."""
         if not records:
-            self._folded_until = (
-                now  # not the later of the two: a clock that was ahead and is set back would hide the lag
-            )
+            # Not the later of the two: a clock that was ahead and is set back would hide the lag.
+            self._folded_until = now
         self._metrics.lag_records.labels(*self._labels).set(records)
         self._metrics.lag_seconds.labels(*self._labels).set(max(0.0, now - self._folded_until))
         self._metrics.queued.labels(*self._labels).set(queued)
