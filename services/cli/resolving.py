@@ -41,6 +41,8 @@ class Resolved(NamedTuple):
     """Events that were given up and are sent in again."""
     before: int
     """Events that a former run had sent in again."""
+    erased: int
+    """Events that are not sent in again, since their user was erased after they were received."""
 
 
 class Withdrawn(NamedTuple):
@@ -122,11 +124,11 @@ async def resolve(kafka: KafkaSettings, accounts: Mapping[str, str]) -> Resolved
     now_ms = time.time_ns() // 1_000_000
     async with producer(kafka, linger_ms=5) as out:
         await _send(kafka, out, ((user, _link(_said(user, accounts[user], now_ms))) for user in sorted(accounts)))
-        given_up = await _given_up(kafka, accounts)
+        given_up, erased = await _given_up(kafka, accounts)
         before = await _sent_again(kafka, given_up.keys()) if given_up else set()
         again = [event for identity, event in given_up.items() if identity not in before]
         await _send(kafka, out, ((event["user"], encode(event)) for event, encode in again))
-    return Resolved(len(accounts), len(again), len(before))
+    return Resolved(len(accounts), len(again), len(before), erased)
 
 
 async def withdraw(kafka: KafkaSettings, users: Iterable[str]) -> Withdrawn:
@@ -167,11 +169,17 @@ def _said(user: str, account: str, now_ms: int) -> dict[str, Any]:
     }
 
 
-async def _given_up(kafka: KafkaSettings, accounts: Mapping[str, str]) -> dict[int, tuple[dict[str, Any], Any]]:
-    """Return the events of the users that are on the dead letters, as they are to be sent again, by their identity then."""
+async def _given_up(
+    kafka: KafkaSettings, accounts: Mapping[str, str]
+) -> tuple[dict[int, tuple[dict[str, Any], Any]], int]:
+    """Return the events of the users that are on the dead letters, as they are to be sent again, by their identity then; and how many are left out, since their user was erased."""
     found: dict[int, tuple[dict[str, Any], Any]] = {}
+    at: dict[int, int] = {}
+    erased: dict[str, int] = {}
     async for record in scan(kafka, DEAD_LETTERS):
         name, letter = decoded(record.value)
+        if name == "erasure" and letter["user"] in accounts:
+            erased[letter["user"]] = max(record.timestamp, erased.get(letter["user"], -1))
         if name != "dead_letter" or letter["by"] != "scorer" or letter["reason"] not in GIVEN_UP:
             continue
         kind, event = decoded(letter["original"])
@@ -179,7 +187,9 @@ async def _given_up(kafka: KafkaSettings, accounts: Mapping[str, str]) -> dict[i
             event["forwards"] += 1
             version = codec.version_of(letter["original"])
             found[_identity(event)] = (event, codec.encoder("usage_event", version))
-    return found
+            at[_identity(event)] = min(record.timestamp, event["received_at"])  # it may have waited through the erasure
+    stay = {identity: again for identity, again in found.items() if at[identity] > erased.get(again[0]["user"], -1)}
+    return stay, len(found) - len(stay)
 
 
 async def _sent_again(kafka: KafkaSettings, wanted: Iterable[int]) -> set[int]:

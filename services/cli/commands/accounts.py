@@ -172,14 +172,10 @@ def resolve(
     the events that come after that. Doing it again changes nothing. Malformed rows are listed and left out.
     """
     from services.cli import resolving
-    from services.cli.local.own_secrets import existing_pseudonym_key
-    from services.shared.pseudonyms import Pseudonyms, read_key
+    from services.cli.local.own_secrets import existing_pseudonyms
 
     kafka = cluster(data)
-    try:
-        pseudonyms = Pseudonyms(read_key(existing_pseudonym_key(data_folder(data))))
-    except ValueError as error:
-        raise WrongArgument(f"TIDEMARK_PSEUDONYM_KEY: {error}") from error
+    pseudonyms = existing_pseudonyms(data_folder(data))
     if withdraw:
         users, problems = resolving.read_users(file, pseudonyms)
         done = asyncio.run(resolving.withdraw(kafka, users))
@@ -194,9 +190,10 @@ def resolve(
     accounts, problems = resolving.read_file(file, pseudonyms)
     resolved = asyncio.run(resolving.resolve(kafka, accounts))
     before = f", {resolved.before:,} had been before" if resolved.before else ""
+    erased = f"; {resolved.erased:,} left out, of people who were erased since" if resolved.erased else ""
     text = (
         f"{counted(resolved.users, 'user has', 'users have')} an account; "
-        f"{counted(resolved.events, 'event is', 'events are')} sent in again{before}"
+        f"{counted(resolved.events, 'event is', 'events are')} sent in again{before}{erased}"
     )
     _tell(text, resolved._asdict(), problems, json=json)
 

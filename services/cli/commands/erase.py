@@ -110,15 +110,11 @@ def erase(  # noqa: PLR0913  typer reads the options from the signature
 
 
 def _pseudonym(user: str, data: Any, *, anonymous: bool) -> str:
-    from services.cli.local.own_secrets import existing_pseudonym_key
-    from services.shared.pseudonyms import Pseudonyms, read_key
+    from services.cli.local.own_secrets import existing_pseudonyms
 
     if not anonymous and _PSEUDONYM.fullmatch(user):
         return user
-    try:
-        pseudonyms = Pseudonyms(read_key(existing_pseudonym_key(data_folder(data))))
-    except ValueError as error:
-        raise WrongArgument(f"TIDEMARK_PSEUDONYM_KEY: {error}") from error
+    pseudonyms = existing_pseudonyms(data_folder(data))
     return pseudonyms.of_anonymous(user) if anonymous else pseudonyms.of(user)
 
 

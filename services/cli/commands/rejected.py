@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,14 +15,16 @@ import typer
 
 from services.cli.local.given_key import KeyFileOption, key_of
 from services.cli.local.key_ring import KeyRing, key_ring_file
-from services.cli.local.stack_state import DataOption, JsonOption, Running, cluster, find, reach
+from services.cli.local.stack_state import DataOption, JsonOption, Running, cluster, data_folder, find, reach
 from services.cli.terminal import tell_json
 from services.shared.counts import counted
 from services.shared.errors import Fatal, WrongArgument
 
 if TYPE_CHECKING:
+    from services.cli.rejected.erased import Erased
     from services.cli.rejected.letters import Stretch, Wanted
     from services.cli.rejected.overview import Overview
+    from services.cli.rejected.replaying import Replayer
     from services.cli.rejected.tally import Plan, ReplayTally
     from services.shared.kafka.settings import KafkaSettings
 
@@ -131,16 +134,21 @@ def replay(  # noqa: PLR0913  typer reads the options from the signature
     Nothing is deleted. What was taken is noted beside its letter, so no other replay sends it again; what is refused
     again keeps its letter. Exit status 3 if something was refused again.
 
+    The letters of people and accounts that were erased after they were written are left out, and counted. If a person was, it takes
+    the key of the pseudonyms: TIDEMARK_PSEUDONYM_KEY, or the data folder of `tidemark dev`.
+
     It takes a write key of the letters' source that has `backfill: true`: from --key-file, else from
     TIDEMARK_BACKFILL_KEY. `tidemark dev` makes one by itself.
     """
     from services.cli.rejected import wording
+    from services.cli.rejected.replaying import Replayer
     from services.cli.rejected.tally import ReplayTally
 
     given = key_of(key_file) or os.environ.get("TIDEMARK_BACKFILL_KEY")
     wanted = _wanted(since, until, reason, source, by, account)
     kafka, running = cluster(data), find(data)
-    places, planned = asyncio.run(_planned(kafka, wanted, limit))
+    erased = _erased(data_folder(data))
+    places, planned = asyncio.run(_planned(kafka, wanted, limit, erased))
     asks = planned.total and not (yes or dry_run)
     if asks or not json:
         for line in wording.plan_in_words(planned):
@@ -156,7 +164,8 @@ def replay(  # noqa: PLR0913  typer reads the options from the signature
     if planned.sources and running.ingest is None:
         raise Fatal("where is ingest? Start `tidemark dev`, name its folder with --data, or set TIDEMARK_INGEST_URL")
     key_for = _keys(running, given, any_source=any_source)
-    tally = asyncio.run(_replay(kafka, running.ingest, key_for, places, wanted, limit, any_source))
+    replayer_of = partial(Replayer, kafka, running.ingest, key_for, erased=erased, any_source=any_source)
+    tally = asyncio.run(_replay(replayer_of, places, wanted, limit))
     if json:
         tell_json(tally)
     else:
@@ -219,26 +228,28 @@ def _print_overview(found: Overview) -> None:
             print(wording.line_in_words(line))
 
 
-async def _planned(kafka: KafkaSettings, wanted: Wanted, limit: int | None) -> tuple[list[Stretch], Plan]:
+def _erased(data: Path) -> Erased:
+    from services.cli.local.own_secrets import existing_pseudonyms
+    from services.cli.rejected.erased import Erased, IngestAccounts
+    from services.shared.settings import load
+
+    return Erased(partial(existing_pseudonyms, data), load(IngestAccounts).names())
+
+
+async def _planned(
+    kafka: KafkaSettings, wanted: Wanted, limit: int | None, erased: Erased
+) -> tuple[list[Stretch], Plan]:
     from services.cli.rejected.letters import stretches
     from services.cli.rejected.replaying import plan
 
     await reach(kafka)
     places = await stretches(kafka, wanted)
-    return places, await plan(kafka, places, wanted, limit)
+    return places, await plan(kafka, places, wanted, limit, erased)
 
 
 async def _replay(
-    kafka: KafkaSettings,
-    ingest: str | None,
-    key_for: Callable[[str, str], str],
-    places: list[Stretch],
-    wanted: Wanted,
-    limit: int | None,
-    any_source: bool,
+    replayer_of: Callable[..., Replayer], places: list[Stretch], wanted: Wanted, limit: int | None
 ) -> ReplayTally:
-    from services.cli.rejected.replaying import Replayer
-
     told_at = time.monotonic()
 
     def report(tally: ReplayTally) -> None:
@@ -247,7 +258,7 @@ async def _replay(
             told_at = time.monotonic()
             print(f"{counted(tally.letters, 'letter')} replayed", file=sys.stderr, flush=True)
 
-    async with Replayer(kafka, ingest, key_for, any_source=any_source, report=report) as replayer:
+    async with replayer_of(report=report) as replayer:
         try:
             await replayer.replay(places, wanted, limit)
         except BaseException:

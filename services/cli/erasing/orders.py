@@ -11,7 +11,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from schemas import codec
-from schemas.topics import USAGE_DETAILS, USAGE_EVENTS, USAGE_UNATTRIBUTED
+from schemas.topics import DEAD_LETTERS, USAGE_DETAILS, USAGE_EVENTS, USAGE_REJECTED, USAGE_UNATTRIBUTED
 from services.cli.erasing.waits import await_alerter, await_attribution, await_lanes, await_nothing_open
 from services.cli.quarantine import Quarantined, quarantined, user_here
 from services.scorer.lane_facts import LaneFacts, read_lanes
@@ -49,6 +49,7 @@ async def order_person(
         for account in accounts
         for each in pseudonyms
     ]
+    letters = [order for each in (*pseudonyms, *known_as) for order in _beside_letters({"user": each}, now_ms)]
     orders = [
         (USAGE_DETAILS, each, _order({"user": each, "stands_for": instead[each], "at": now_ms, "by": user_here()}))
         for each in pseudonyms
@@ -59,6 +60,7 @@ async def order_person(
         await _send(kafka, out, rename)
         await await_lanes(kafka, within_s)
         await await_alerter(kafka, within_s)
+        await _send(kafka, out, letters)
         await _send(kafka, out, orders)
 
 
@@ -74,6 +76,8 @@ async def order_account(kafka: KafkaSettings, account: str, only_there: Sequence
     now_ms = time.time_ns() // 1_000_000
     command = {"command": "FORGET", "account": account, "at": now_ms, "by": user_here()}
     forget = [(USAGE_UNATTRIBUTED, each, _link(_said("FORGOTTEN", each, now_ms))) for each in only_there]
+    gone = ({"account": account}, *({"user": each} for each in only_there))
+    letters = [order for each in gone for order in _beside_letters(each, now_ms)]
     async with producer(kafka, linger_ms=5) as out:
         await _send(kafka, out, forget)
         await await_attribution(kafka, within_s)
@@ -81,9 +85,17 @@ async def order_account(kafka: KafkaSettings, account: str, only_there: Sequence
         await await_lanes(kafka, within_s)
         await await_alerter(kafka, within_s)
         await await_nothing_open(kafka, account, within_s)
+        await _send(kafka, out, letters)
         await _send(
             kafka, out, [(USAGE_DETAILS, account, _order({"account": account, "at": now_ms, "by": user_here()}))]
         )
+
+
+def _beside_letters(whom: Mapping[str, str], now_ms: int) -> list[tuple[str, str, bytes]]:
+    """Return an order for each topic of dead letters: what was written there before is not to be replayed."""
+    (name,) = whom.values()
+    order = _order({**whom, "at": now_ms, "by": user_here()})
+    return [(topic, name, order) for topic in (USAGE_REJECTED, DEAD_LETTERS)]
 
 
 def check(lanes: Mapping[int, LaneFacts], apart: Sequence[Quarantined], accounts: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from services.cli.local import secret_files
 from services.shared.errors import WrongArgument
-from services.shared.pseudonyms import KEY_BYTES
+from services.shared.pseudonyms import KEY_BYTES, Pseudonyms, read_key
 
 PSEUDONYM_KEY, LIVE_TOKEN = "TIDEMARK_PSEUDONYM_KEY", "TIDEMARK_INGEST_LIVE_TOKEN"
 _KEY_FILE = "pseudonym.key"
@@ -29,6 +29,19 @@ def existing_pseudonym_key(data: Path) -> str:
     if os.environ.get(PSEUDONYM_KEY) or (data / _KEY_FILE).exists():
         return pseudonym_key(data)
     raise WrongArgument(f"set {PSEUDONYM_KEY} to the key of the ingest processes: user ids become pseudonyms by it")
+
+
+def existing_pseudonyms(data: Path) -> Pseudonyms:
+    """
+    Return the pseudonyms by the key that there is.
+
+    Raises:
+        WrongArgument: there is none, or it is no key.
+    """
+    try:
+        return Pseudonyms(read_key(existing_pseudonym_key(data)))
+    except ValueError as error:
+        raise WrongArgument(f"{PSEUDONYM_KEY}: {error}") from error
 
 
 def live_token(data: Path) -> str:

@@ -6,7 +6,7 @@ Both topics are read by time: from the offsets that Kafka names for it, never fr
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -148,13 +148,24 @@ async def stretches(kafka: KafkaSettings, wanted: Wanted) -> list[Stretch]:
     return found
 
 
-async def replayed_in(kafka: KafkaSettings, stretch: Stretch) -> Replayed:
-    """Return which letters of a stretch were replayed, up to now; takes a bit of memory for each record."""
+async def replayed_in(
+    kafka: KafkaSettings, stretch: Stretch, order: Callable[[dict[str, Any], int], None] = lambda *_: None
+) -> Replayed:
+    """
+    Return which letters of a stretch were replayed, up to now; takes a bit of memory for each record.
+
+    `order` is told each erasure that stands beside the letters, and when it was appended.
+    """
     found = Replayed(stretch.start, stretch.stop)
     async for record in reading.scan(kafka, stretch.topic, stretch.start, stretch.end):
-        if reading.record_of(record.value) == "replayed":
-            _, value = reading.decoded(record.value)
+        name = reading.record_of(record.value)
+        if name not in ("replayed", "erasure"):
+            continue
+        _, value = reading.decoded(record.value)
+        if name == "replayed":
             found.note(record.partition, value.get("offsets", ()))
+        elif value:
+            order(value, record.timestamp)
     return found
 
 

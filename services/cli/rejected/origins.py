@@ -8,6 +8,7 @@ from typing import Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
+from services.cli.rejected.erased import Erased
 from services.cli.rejected.letters import Letter
 from services.shared.kafka.reading import reader
 from services.shared.kafka.settings import KafkaSettings
@@ -20,9 +21,10 @@ _WITHIN_MS = 10_000
 class Origins:
     """Reads records at their places and appends them again. Use as an async context manager, from one task."""
 
-    def __init__(self, kafka: KafkaSettings, producer: AIOKafkaProducer) -> None:
+    def __init__(self, kafka: KafkaSettings, producer: AIOKafkaProducer, erased: Erased) -> None:
         self._kafka = kafka
         self._producer = producer
+        self._erased = erased
         self._open = AsyncExitStack()
         self._readers: dict[str, AIOKafkaConsumer] = {}
 
@@ -46,6 +48,8 @@ class Origins:
             return "retention has deleted the record that it names"
         if sha256(record.value or b"").hexdigest() != letter.value["original_sha256"]:
             return "the record at its place is another one: its topic was made anew"
+        if why_not := self._erased.why_not_record(record.value, record.key, letter.at):
+            return why_not
         header = (REPLAYED, letter.place.encode())
         await self._producer.send_and_wait(
             self._kafka.scoped(topic), record.value, record.key, record.partition, headers=[*record.headers, header]

@@ -21,7 +21,8 @@ from aiokafka import AIOKafkaProducer
 from schemas import codec
 from schemas.topics import USAGE_REJECTED
 from services.backfill.sender import BatchAnswer, offer
-from services.cli.rejected.fates import fate_of
+from services.cli.rejected.erased import Erased
+from services.cli.rejected.fates import Fate, fate_of
 from services.cli.rejected.letters import Letter, Stretch, Wanted, letters_in, replayed_in
 from services.cli.rejected.origins import Origins
 from services.cli.rejected.runs import Run, replay_header, runs_of
@@ -51,16 +52,27 @@ class WholeRefusal(msgspec.Struct):
     message: str = ""
 
 
-async def plan(kafka: KafkaSettings, places: Sequence[Stretch], wanted: Wanted, limit: int | None) -> Plan:
+async def plan(
+    kafka: KafkaSettings, places: Sequence[Stretch], wanted: Wanted, limit: int | None, erased: Erased
+) -> Plan:
     """Return what a replay of the wanted letters would do; `limit` is the most letters that it sends."""
     found = Plan()
     for stretch in places:
-        replayed = await replayed_in(kafka, stretch)
-        async for letter in letters_in(kafka, stretch, wanted):
-            fate = fate_of(letter, replayed=replayed.has(letter))
+        async for letter, fate in _fates(kafka, stretch, wanted, erased):
             if fate.way is None or limit is None or found.total < limit:
                 found.add(letter, fate)
     return found
+
+
+async def _fates(
+    kafka: KafkaSettings, stretch: Stretch, wanted: Wanted, erased: Erased
+) -> AsyncIterator[tuple[Letter, Fate]]:
+    """Yield the wanted letters of a stretch, each with what becomes of it."""
+    replayed = await replayed_in(kafka, stretch, erased.note)
+    async for letter in letters_in(kafka, stretch, wanted):
+        fate = fate_of(letter, replayed=replayed.has(letter))
+        why_not = "" if fate.way is None else erased.why_not(letter)
+        yield letter, Fate(None, why_not) if why_not else fate
 
 
 class Replayer:
@@ -72,6 +84,7 @@ class Replayer:
         ingest: str | None,
         key_for: KeyFor,
         *,
+        erased: Erased,
         any_source: bool = False,
         report: Callable[[ReplayTally], None] = lambda _: None,
     ) -> None:
@@ -82,6 +95,7 @@ class Replayer:
             kafka: The cluster.
             ingest: Address of ingest, without a path; None where no letter needs it.
             key_for: Gives the write key for a source and environment.
+            erased: Is told who was erased, and tells which letters that covers.
             any_source: Whether letters may become events of another source than theirs.
             report: Told the tally after each request.
         """
@@ -89,6 +103,7 @@ class Replayer:
         self._kafka = kafka
         self._ingest = (ingest or "").rstrip("/")
         self._key_for = key_for
+        self._erased = erased
         self._any_source = any_source
         self._report = report
         self._open = AsyncExitStack()
@@ -124,9 +139,7 @@ class Replayer:
                 await self._append(chosen)
 
     async def _chosen(self, stretch: Stretch, wanted: Wanted, left: list[int | None]) -> AsyncIterator[Letter]:
-        replayed = await replayed_in(self._kafka, stretch)
-        async for letter in letters_in(self._kafka, stretch, wanted):
-            fate = fate_of(letter, replayed=replayed.has(letter))
+        async for letter, fate in _fates(self._kafka, stretch, wanted, self._erased):
             if fate.way is None:
                 self.tally.left[fate.why] += 1
             elif left[0] is None or left[0] > 0:
@@ -224,7 +237,7 @@ class Replayer:
         )
 
     async def _append(self, letters: AsyncIterator[Letter]) -> None:
-        async with Origins(self._kafka, self._out) as origins:
+        async with Origins(self._kafka, self._out, self._erased) as origins:
             async for letter in letters:
                 why_not = await origins.append_again(letter)
                 if why_not:

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from schemas.topics import TOPICS
+from services.cli.rejected.erased import ERASED
 from services.scorer.domain.accounts.actors import person_of
 from services.shared.kafka.reading import decoded, scan
 from services.shared.kafka.settings import KafkaSettings
@@ -82,13 +83,17 @@ def renamed(former: str, now: str) -> list[dict[str, Any]]:
 
 
 async def erase(kafka: KafkaSettings, warehouse: ServiceProcess, *arguments: str) -> Ran:
+    return await tool(kafka, warehouse, "erase", *arguments)
+
+
+async def tool(kafka: KafkaSettings, warehouse: ServiceProcess, *arguments: str) -> Ran:
     environment = {
         "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
         "TIDEMARK_TOPIC_PREFIX": kafka.topic_prefix,
         "TIDEMARK_PARTITIONS": str(kafka.partitions),
         "TIDEMARK_WAREHOUSE_URL": f"http://127.0.0.1:{warehouse.port}",
     }
-    return await asyncio.to_thread(run_tool, "erase", *arguments, **environment)  # it runs a loop of its own
+    return await asyncio.to_thread(run_tool, *arguments, **environment)  # it runs a loop of its own
 
 
 async def in_topics(kafka: KafkaSettings, *texts: bytes, topics: Iterable[str] = TOPICS) -> set[str]:
@@ -210,6 +215,9 @@ async def test_after_an_erasure_the_person_is_nowhere_but_where_the_report_says(
         for whom in (["--user", JO.upper()], ["--account", "Acme"]):
             status, _, wrong = await erase(kafka_settings, processes["warehouse"], *whom, "--yes")
             assert (status, "nothing was found of" in wrong) == (1, True)
+
+        _, out, _ = await tool(kafka_settings, processes["warehouse"], "rejected", "replay", "--dry-run", "--json")
+        assert (json.loads(out)["ways"], json.loads(out)["left"]) == ({}, {ERASED: 1})
 
         async def let_go() -> bool:
             """The account is evaluated again with the next tick."""

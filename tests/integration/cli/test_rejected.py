@@ -21,6 +21,7 @@ from typer.testing import CliRunner, Result
 from schemas import codec
 from services.cli import ledger_audit
 from services.cli.commands import rejected
+from services.cli.rejected.erased import ERASED, AccountNames, Erased
 from services.cli.rejected.letters import Letter, Wanted, stretches
 from services.cli.rejected.replaying import Replayer
 from services.ingest.__main__ import application, server_options
@@ -34,6 +35,7 @@ from services.shared.kafka.clients import producer
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.units import HOUR_MS
+from tests.support.ingest import PSEUDONYMS, user
 from tests.support.scorer import event
 from tests.support.service_process import ServiceProcess
 from tests.support.waiting import until
@@ -74,7 +76,7 @@ class Installation:
         finally:
             await log.close()
 
-    async def tool(self, *arguments: str, key: str = "web-past") -> Result:
+    async def tool(self, *arguments: str, key: str = "web-past", **more: str) -> Result:
         """Run `tidemark rejected`."""
         app = typer.Typer()
         app.callback()(lambda: None)
@@ -85,12 +87,13 @@ class Installation:
             "TIDEMARK_PARTITIONS": str(self.kafka.partitions),
             "TIDEMARK_INGEST_URL": self.url,
             "TIDEMARK_BACKFILL_KEY": key,
+            **more,
         }
         return await asyncio.to_thread(CliRunner().invoke, app, ["rejected", *arguments], env=environment)
 
-    async def replay(self, *options: str, key: str = "web-past") -> dict[str, Any]:
+    async def replay(self, *options: str, key: str = "web-past", **more: str) -> dict[str, Any]:
         """Replay everything and return what was said of it."""
-        result = await self.tool("replay", "--yes", "--json", *options, key=key)
+        result = await self.tool("replay", "--yes", "--json", *options, key=key, **more)
         assert result.stdout, (result.output, result.exception)
         said: dict[str, Any] = json.loads(result.stdout)
         assert result.exit_code == (3 if said["refused"] else 0)
@@ -119,7 +122,10 @@ class InterruptedReplayer(Replayer):
 
 async def interrupted_replay(installation: Installation) -> None:
     places = await stretches(installation.kafka, EVERYTHING)
-    async with InterruptedReplayer(installation.kafka, installation.url, lambda *_: "web-past") as replayer:
+    erased = Erased(lambda: PSEUDONYMS, AccountNames())
+    async with InterruptedReplayer(
+        installation.kafka, installation.url, lambda *_: "web-past", erased=erased
+    ) as replayer:
         with pytest.raises(Interrupted):
             await replayer.replay(places, EVERYTHING)
 
@@ -260,6 +266,56 @@ async def test_records_of_lanes_are_appended_again_under_their_keys(installation
         assert len({record.partition for record in same}) == 1
         assert dict(same[1].headers)["tidemark-replayed"].startswith(b"dead-letters/")
     assert [each["event_id"] for each in await installation.records("usage-unattributed")] == ["lost"]
+
+
+async def order(kafka: KafkaSettings, **whom: str) -> None:
+    """Say beside the letters that somebody was erased, as `tidemark erase` does."""
+    (name,) = whom.values()
+    async with producer(kafka) as out:
+        for topic in ("usage-rejected", "dead-letters"):
+            value = codec.encoder("erasure")({**whom, "at": 0, "by": "dpo"})
+            await out.send_and_wait(kafka.scoped(topic), value, name.encode())
+
+
+async def test_a_replay_leaves_out_who_was_erased_since_and_says_how_many_letters_that_are(
+    installation: Installation,
+) -> None:
+    kafka, encode = installation.kafka, codec.encoder("usage_event")
+    batch = [track(messageId=f"m{number}", userId=who) for number, who in enumerate(("jo", "kim", "jo"))]
+    of_acme = track(messageId="m3", userId="lee", properties={"workspace_id": "globex"})
+    async with installation.ingest(account_fields="account_id", max_event_bytes=256) as client:
+        for each in (*batch, of_acme):
+            each["properties"] |= {"note": "x" * 300}
+        assert (await client.post("/v1/batch", json={"batch": [*batch, of_acme]})).json()["rejected"] == 4
+    async with producer(kafka) as out:
+        for who in ("jo", "kim"):
+            value = encode(event(f"raised-{who}", "acme", user(who)))
+            sent = await out.send_and_wait(kafka.scoped("usage-events"), value, b"acme")
+            letter = DeadLetter(
+                by="scorer", reason="fold_raised", field="", detail="d", original=value, keep=4,
+                origin=f"usage-events/{sent.partition}/{sent.offset}",
+            )  # fmt: skip
+            await out.send_and_wait(kafka.scoped("dead-letters"), letter.encode(), letter.key)
+    await order(kafka, user=user("jo"))
+    await order(kafka, account="globex")
+    async with installation.ingest(account_fields="account_id", max_event_bytes=256) as client:
+        again = track(messageId="m4", userId="jo")  # who is somebody new by now
+        again["properties"] |= {"note": "x" * 300}
+        assert (await client.post("/v1/batch", json={"batch": [again]})).json()["rejected"] == 1
+
+    fields = {"TIDEMARK_INGEST_ACCOUNT_FIELDS": "workspace_id"}
+    async with installation.ingest(**MENDED):
+        planned = json.loads((await installation.tool("replay", "--dry-run", "--json", **fields)).stdout)
+        told = (await installation.tool("replay", "--dry-run", **fields)).stdout
+        said = await installation.replay(**fields)
+        no_key = await installation.tool("replay", "--yes", TIDEMARK_PSEUDONYM_KEY="", **fields)
+
+    assert (planned["ways"], planned["left"][ERASED]) == ({"event": 2, "record": 2}, 3)
+    assert f"3 left: {ERASED}" in told
+    assert (said["accepted"], said["appended"], said["left"][ERASED]) == (2, 1, 4)  # the record is seen once it is read
+    assert "TIDEMARK_PSEUDONYM_KEY" in str(no_key.exception)
+    ids = [each["event_id"] for each in await installation.records()]
+    assert sorted(ids) == ["m1", "m4", "raised-jo", "raised-kim", "raised-kim"]
 
 
 async def test_a_letter_is_shown_with_its_original(installation: Installation) -> None:
