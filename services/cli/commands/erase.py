@@ -3,50 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import shlex
 import sys
 import time
 from collections.abc import Mapping
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from services.cli.local.stack_state import DataOption, JsonOption, cluster, data_folder, find, reach
+from services.cli.local.stack_state import DataOption, JsonOption, cluster, find
 from services.cli.terminal import tell, tell_json, tell_lines
 from services.shared.counts import counted
-from services.shared.errors import Fatal, Retryable, TidemarkError, WrongArgument
+from services.shared.errors import Fatal, Retryable, WrongArgument
 
 if TYPE_CHECKING:
-    import httpx
-
+    from services.cli.erasing.traces import QueryAccess, Subject
     from services.shared.kafka.settings import KafkaSettings
-
-_PSEUDONYM = re.compile(r"u_[A-Za-z0-9_-]{20}")
-_SEE_TO_IT = "Start it, or see `tidemark doctor`, and run the same command again"
 
 
 def register(app: typer.Typer) -> None:
     """Add the command `erase`."""
     app.command("erase")(erase)
-
-
-class Subject(NamedTuple):
-    """Who is to be erased; one of both is given."""
-
-    user: str
-    """Pseudonym."""
-    account: str
-    linked: bool = False
-    """Whether ids of the person go too that `alias` calls have linked."""
-
-
-class QueryAccess(NamedTuple):
-    """Where the warehouse is, and what it asks for."""
-
-    address: str
-    token: str | None
 
 
 def erase(  # noqa: PLR0913  typer reads the options from the signature
@@ -70,6 +47,8 @@ def erase(  # noqa: PLR0913  typer reads the options from the signature
     stay, and lead to nobody. Of an account, everything is deleted. What comes afterwards is kept: stop sending first. Doing it
     again erases what has come since. The scorer, the alerter and the warehouse have to run.
     """
+    from services.cli.erasing.traces import QueryAccess, Subject, all_traces, pseudonym_of
+
     given = {"user": user, "anonymous": anonymous, "account": account}
     named = [(kind, each) for kind, each in given.items() if each is not None]
     if len(named) != 1:
@@ -87,10 +66,10 @@ def erase(  # noqa: PLR0913  typer reads the options from the signature
     whom = (
         Subject("", whose)
         if kind == "account"
-        else Subject(_pseudonym(whose, data, anonymous=kind == "anonymous"), "", linked)
+        else Subject(pseudonym_of(whose, data, anonymous=kind == "anonymous"), "", linked)
     )
     warehouse = QueryAccess(running.warehouse, running.query_token)
-    traces = asyncio.run(_first_look(kafka, warehouse, whom))
+    traces = asyncio.run(all_traces(kafka, warehouse, whom))
     subject = f"{kind} {whose}"
     if not yes:
         _show(subject, traces)
@@ -105,34 +84,8 @@ def erase(  # noqa: PLR0913  typer reads the options from the signature
             " of a browser stands after --anonymous"
         )
     _print(subject, report, json=json)
-    if report["left"] or report["others"]:
+    if report["left"] or report["others"] or report["set_aside"]:
         raise typer.Exit(1)
-
-
-def _pseudonym(user: str, data: Any, *, anonymous: bool) -> str:
-    from services.cli.local.own_secrets import existing_pseudonyms
-
-    if not anonymous and _PSEUDONYM.fullmatch(user):
-        return user
-    pseudonyms = existing_pseudonyms(data_folder(data))
-    return pseudonyms.of_anonymous(user) if anonymous else pseudonyms.of(user)
-
-
-async def _first_look(kafka: KafkaSettings, warehouse: QueryAccess, whom: Subject) -> dict[str, Any]:
-    """Return the traces in the warehouse, and of a person what attribution knows beyond them."""
-    from services.cli.erasing.identities import identities, widened
-
-    await reach(kafka)
-    traces = await _traces(warehouse, whom)
-    if whom.account:
-        return traces
-    return await widened(
-        traces,
-        partial(identities, kafka),
-        lambda user: _traces(warehouse, Subject(user, "", whom.linked)),
-        partial(_user_id, warehouse),
-        linked=whom.linked,
-    )
 
 
 async def _erase(
@@ -141,6 +94,7 @@ async def _erase(
     """Order the erasure, wait until it is done, and return the report."""
     from services.cli.erasing.kept import kept
     from services.cli.erasing.orders import order_account, order_person
+    from services.cli.erasing.traces import Subject
 
     now_ms = time.time_ns() // 1_000_000
     if whom.account:
@@ -151,12 +105,14 @@ async def _erase(
         parts = [Subject(each, "") for each in traces["pseudonyms"]]
     removed: dict[str, int] = {}
     left: dict[str, int] = {}
+    set_aside: list[str] = []
     for part in parts:
         after = await _done(warehouse, part, now_ms, within_s)
         for table, count in after["erasures"][-1]["removed"].items():
             removed[table] = removed.get(table, 0) + count
         for table, count in after["rows"].items():
             left[table] = left.get(table, 0) + count
+        set_aside = after["set_aside"]
     return {
         "pseudonyms": traces["pseudonyms"],
         "accounts": traces["accounts"],
@@ -164,15 +120,18 @@ async def _erase(
         "others": traces["others"],
         "removed": removed,
         "left": left,
+        "set_aside": set_aside,
         "kept": [each._asdict() for each in kept(person=bool(whom.user), now_ms=now_ms)],
     }
 
 
 async def _done(warehouse: QueryAccess, whom: Subject, since_ms: int, within_s: float) -> dict[str, Any]:
     """Return the traces once the warehouse has carried out an order that was given since then."""
+    from services.cli.erasing.traces import warehouse_traces
+
     deadline = time.monotonic() + within_s
     while True:
-        found = await _traces(warehouse, whom)
+        found = await warehouse_traces(warehouse, whom)
         found["erasures"] = [each for each in found["erasures"] if each["done"] and each["at"] >= since_ms]
         if found["erasures"]:
             return found
@@ -182,55 +141,6 @@ async def _done(warehouse: QueryAccess, whom: Subject, since_ms: int, within_s: 
                 " read so far (`tidemark doctor` says how far it is); run the same command again for the report"
             )
         await asyncio.sleep(0.2)
-
-
-async def _traces(warehouse: QueryAccess, whom: Subject) -> dict[str, Any]:
-    from urllib.parse import quote
-
-    path = f"people/{whom.user}" if whom.user else f"accounts/{quote(whom.account, safe='')}"
-    found: dict[str, Any] = (await _asked(warehouse, f"/v1/traces/{path}", linked=whom.linked)).json()
-    return found
-
-
-async def _user_id(warehouse: QueryAccess, user: str) -> str:
-    """Return the user id of a pseudonym; the pseudonym where it is not known any more."""
-    answer = await _asked(warehouse, f"/v1/people/{user}", may_be_unknown=True)
-    return str(answer.json()["user_id"]) if answer.is_success else user
-
-
-async def _asked(
-    warehouse: QueryAccess, path: str, *, linked: bool = False, may_be_unknown: bool = False
-) -> httpx.Response:
-    import httpx
-
-    headers = {"Authorization": f"Bearer {warehouse.token}"} if warehouse.token else {}
-    try:
-        async with httpx.AsyncClient(base_url=warehouse.address, headers=headers, timeout=60.0) as client:
-            answer = await client.get(path, params={"linked": "true"} if linked else {})
-            if not (may_be_unknown and answer.status_code == httpx.codes.NOT_FOUND):
-                answer.raise_for_status()
-            return answer
-    except httpx.HTTPStatusError as error:
-        raise _refused(warehouse, error.response) from error
-    except httpx.HTTPError as error:
-        raise Retryable(f"the warehouse at {warehouse.address}: it does not answer ({error}). {_SEE_TO_IT}") from error
-
-
-def _refused(warehouse: QueryAccess, answer: httpx.Response) -> TidemarkError:
-    if answer.is_server_error:
-        return Retryable(
-            f"the warehouse at {warehouse.address}: ClickHouse does not answer (status {answer.status_code}). {_SEE_TO_IT}"
-        )
-    if answer.status_code in (401, 403):
-        what = "another token" if warehouse.token else "a token"
-        return Fatal(
-            f"the warehouse at {warehouse.address} asks who you are: set TIDEMARK_QUERY_TOKEN to {what};"
-            " `tidemark tokens create` makes one"
-        )
-    return Fatal(
-        f"{warehouse.address} answers with status {answer.status_code}: set TIDEMARK_WAREHOUSE_URL to the address of the"
-        " warehouse, without a path"
-    )
 
 
 def _show(subject: str, traces: Mapping[str, Any]) -> None:
@@ -268,6 +178,11 @@ def _print(subject: str, report: dict[str, Any], *, json: bool) -> None:
             ["An `alias` call has linked other ids, which are not erased yet. If they are the same person's, run:"]
         )
         tell_lines([f"  tidemark erase --linked --user {shlex.quote(each)}" for each in report["others"]])
+    if report["set_aside"]:
+        print(
+            "Not complete: ClickHouse has set parts of tables aside, and no erasure reaches into them. They may hold rows of it."
+        )
+        tell_lines([f"  delete them (docs/privacy.md): {', '.join(report['set_aside'])}"])
     if report["left"]:
         rows = ", ".join(f"{table} {count:,}" for table, count in sorted(report["left"].items()))
         print(f"Rows have come since ({rows}): stop the sender, and run the same command again.")

@@ -53,7 +53,8 @@ def lost(addresses: Mapping[str, str]) -> str:
         )
     if broken:
         problems.append(
-            f"the warehouse has lost the rows of {', '.join(broken)}: see docs/runbooks/TidemarkWarehouseRowsLost.md"
+            f"the warehouse has lost the rows of {', '.join(broken)}, and no erasure reaches what is left of them:"
+            " see docs/runbooks/TidemarkWarehouseRowsLost.md"
         )
     if problems:
         raise OSError("; ".join(problems))

@@ -16,6 +16,7 @@ import msgspec
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from services.shared.errors import Retryable
 from services.warehouse.clickhouse.asking import BOUNDED, answered
 from services.warehouse.clickhouse.derived import BY_DAY, selection
 from services.warehouse.domain.erasing import OTHERS, PERSONAL, Erasure, Traces, follow_links
@@ -62,6 +63,9 @@ _VISITORS = f"""SELECT DISTINCT user FROM {PERSONAL} WHERE user != '' AND user_i
     SELECT anonymous_id FROM {PERSONAL} WHERE anonymous_id != '' AND user_id != ''
     GROUP BY anonymous_id HAVING countIf(user NOT IN ({_ONLY_THERE})) = 0
 ) ORDER BY user"""
+_SET_ASIDE = """SELECT concat(table, '/', name) FROM system.detached_parts
+    WHERE database = currentDatabase() AND table IN %(tables)s ORDER BY table, name LIMIT 100"""
+_NOT_LISTED = "unknown: the user of CLICKHOUSE_URL has no right to read system.detached_parts"
 _BEFORE = "appended_at <= fromUnixTimestamp64Milli(toInt64(%(until)s))"
 _AT_ONCE = 1_000
 _DONE_LONG_AGO_S = 3_600
@@ -124,7 +128,8 @@ class ClickHouseErasing:
                 if {"account", "user"} <= set(columns):
                     nowhere = "account = '' AND user IN %(users)s"
                     rows[table] += sum(self._how_many(table, nowhere, users=some) for some in _parts(only_there))
-            return Traces(only_there, [], {table: count for table, count in rows.items() if count})
+            counts = {table: count for table, count in rows.items() if count}
+            return Traces(only_there, [], counts, set_aside=self._set_aside())
         ids, pseudonyms, others = follow_links(user, self._browsers, self._others, linked=linked)
         for table, columns in self._tables().items():
             if "user" in columns:
@@ -134,7 +139,15 @@ class ClickHouseErasing:
                     table, "arrayExists(each -> position(body, each) > 0, %(users)s)", users=pseudonyms
                 )
         counts = {table: count for table, count in rows.items() if count}
-        return Traces(pseudonyms, self._accounts(pseudonyms), counts, others, ids)
+        return Traces(pseudonyms, self._accounts(pseudonyms), counts, others, ids, self._set_aside())
+
+    def _set_aside(self) -> list[str]:
+        try:
+            return [row[0] for row in self._rows(_SET_ASIDE, tables=list(self._tables()))]
+        except Retryable as error:
+            if "ACCESS_DENIED" not in error.detail:
+                raise
+            return [_NOT_LISTED]
 
     def _browsers(self, users: list[str]) -> list[str]:
         return [row[0] for row in self._rows(_BROWSERS, users=users)]

@@ -58,6 +58,8 @@ class Traces(NamedTuple):
     """
     linked: Sequence[str] = ()
     """User ids like these whose pseudonyms are, where they are asked for; and those that are linked to them, and so on."""
+    set_aside: Sequence[str] = ()
+    """Parts of tables, table/part, that the store has set aside: they may hold rows of anybody, and no erasure reaches into them."""
 
 
 def follow_links(

@@ -396,3 +396,24 @@ def test_every_column_that_may_hold_a_person_is_known_to_these_tests() -> None:
             "signals": ["body"],
         }
     )
+
+
+def test_a_part_that_was_set_aside_is_told_since_no_erasure_reaches_into_it(
+    server_store: ClickHouseStore, embedded_store: ClickHouseStore
+) -> None:
+    for store in (server_store, embedded_store):
+        filled(store)
+        assert (store.traces(user=JO).set_aside, store.traces(account="acme").set_aside) == ([], [])
+        (name,) = store._writer.query(
+            "SELECT name FROM system.parts WHERE database = currentDatabase() AND table = 'event_details' AND active"
+        ).result_rows[0]
+        store._writer.command(f"ALTER TABLE event_details DETACH PART '{name}'")
+
+        store.erase(order(user=JO))
+
+        for traces in (store.traces(user=JO), store.traces(account="acme")):
+            assert traces.set_aside == [f"event_details/{name}"]
+        store._writer.command(
+            f"ALTER TABLE event_details DROP DETACHED PART '{name}'", settings={"allow_drop_detached": 1}
+        )
+        assert store.traces(user=JO).set_aside == []

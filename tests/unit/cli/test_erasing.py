@@ -13,6 +13,7 @@ from schemas import released
 from schemas.topics import TOPICS
 from services.alerter.domain.wording import TEXTS
 from services.cli.commands import erase
+from services.cli.erasing import traces
 from services.cli.erasing.identities import Identities, widened
 from services.cli.erasing.kept import kept
 from services.cli.erasing.orders import check
@@ -108,7 +109,7 @@ def test_what_is_asked_before_an_erasure_is_no_part_of_its_report(capsys: pytest
 def test_a_warehouse_that_refuses_says_what_to_do(
     status: int, token: str | None, kind: type[Exception], advice: str
 ) -> None:
-    refused = erase._refused(erase.QueryAccess("http://127.0.0.1:8081", token), httpx.Response(status))
+    refused = traces.refused(traces.QueryAccess("http://127.0.0.1:8081", token), httpx.Response(status))
 
     assert type(refused) is kind
     assert advice in str(refused)

@@ -21,7 +21,8 @@ class TracesAnswer(TypedDict):
 
     `pseudonyms` are those of the person, or of the people who are in no other account and of the browsers where only they signed
     in; `accounts` those in whose events the person is; `rows` how many there are, by table; `linked` further user ids of the
-    person, whose pseudonyms are among them, and `others` those whose pseudonyms are not.
+    person, whose pseudonyms are among them, and `others` those whose pseudonyms are not. `set_aside` are parts of tables into which
+    no erasure reaches, and which may hold rows of anybody.
     """
 
     pseudonyms: list[str]
@@ -29,4 +30,5 @@ class TracesAnswer(TypedDict):
     rows: dict[str, int]
     others: list[str]
     linked: list[str]
+    set_aside: list[str]
     erasures: list[ErasureAnswer]
