@@ -51,6 +51,7 @@ COMMANDS = (
     "rules",
     "plan",
     "ledger",
+    "disclose",
     "erase",
     "export",
     "doctor",

@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError
 
 from services.shared.errors import Rejected, Retryable
 from services.warehouse.clickhouse.failed_writes import FailedWrites
-from services.warehouse.domain.exports import Export
+from services.warehouse.domain.exports import Selection
 
 _CHUNK = 256 * 1024
 MEMORY_BYTES = 512 * 1024 * 1024
@@ -47,7 +47,7 @@ class ClickHouseExporting:
     files: Path | None = None
     """Where the embedded engine may write; None: the store is on a server."""
 
-    def export(self, wanted: Export) -> Iterator[bytes]:
+    def export(self, wanted: Selection) -> Iterator[bytes]:
         """
         Yield a view in pieces.
 
@@ -67,7 +67,7 @@ class ClickHouseExporting:
                 ) from error
             raise Retryable(f"ClickHouse: {str(error)[:500]}") from error
 
-    def _written(self, client: Client, wanted: Export, folder: Path) -> Iterator[bytes]:
+    def _written(self, client: Client, wanted: Selection, folder: Path) -> Iterator[bytes]:
         with TemporaryDirectory(prefix="export-", dir=folder) as scratch:
             file = Path(scratch) / "rows"
             target = str(file).replace("\\", "\\\\").replace("'", "\\'")
@@ -87,7 +87,7 @@ class ClickHouseExporting:
                     yield chunk
 
 
-def _streamed(client: Client, wanted: Export) -> Iterator[bytes]:
+def _streamed(client: Client, wanted: Selection) -> Iterator[bytes]:
     with client.raw_stream(wanted.query, fmt=wanted.format, settings=_SETTINGS | _WHOLE) as stream:
         while chunk := stream.read(_CHUNK):
             yield chunk

@@ -1,4 +1,8 @@
-"""`/v1/export/{view}`: a view as Parquet, CSV or NDJSON. One at a time, since each may take long and much."""
+"""
+`/v1/export/{view}`: a view as Parquet, CSV or NDJSON. `/v1/traces/people/{user}/{table}`: what a table has of a person.
+
+One at a time, since each may take long and much.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +18,9 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from services.shared.errors import Rejected, Retryable
-from services.warehouse.domain.exports import export_of
-from services.warehouse.domain.parameters import each_once
+from services.warehouse.domain.exports import Selection, export_of
+from services.warehouse.domain.parameters import each_once, parsed
+from services.warehouse.domain.personal import personal_rows
 from services.warehouse.http.problems import problem
 from services.warehouse.ports import Exporter
 
@@ -34,7 +39,7 @@ _TYPES = {
 
 def exporting_routes(store: Callable[[], Exporter]) -> list[Route]:
     """
-    Return the route.
+    Return the routes.
 
     Args:
         store: Gives the store, or raises Retryable while it is not open.
@@ -42,20 +47,32 @@ def exporting_routes(store: Callable[[], Exporter]) -> list[Route]:
     one_at_a_time = asyncio.Lock()
 
     async def export(request: Request) -> Response:
+        return await answer(
+            request, lambda: export_of(request.path_params["view"], each_once(request.query_params.multi_items()))
+        )
+
+    async def rows(request: Request) -> Response:
+        def wanted() -> Selection:
+            parsed([], request.query_params.multi_items())
+            return personal_rows(request.path_params["user"], request.path_params["table"])
+
+        return await answer(request, wanted)
+
+    async def answer(request: Request, selection: Callable[[], Selection]) -> Response:
         if one_at_a_time.locked():
             return problem(503, "busy", "another export runs; try again once it is over", headers={"Retry-After": "30"})
         await one_at_a_time.acquire()
         response: Response | None = None
         pieces: _Pieces | None = None
         try:
-            wanted = export_of(request.path_params["view"], each_once(request.query_params.multi_items()))
+            wanted = selection()
             if request.method == "HEAD":
                 return Response(media_type=_TYPES[wanted.format])
             pieces = _Pieces(store().export(wanted))
             first = await asyncio.to_thread(pieces.take)  # before the status is sent, so that it can tell of a failure
             response = _Export(first, pieces, one_at_a_time, _TYPES[wanted.format])
         except Rejected as error:
-            return problem(404 if error.code == "no_such_view" else 400, error.code, error.detail, error.field)
+            return problem(404 if error.code.startswith("no_such_") else 400, error.code, error.detail, error.field)
         except Retryable as error:
             wait = {"Retry-After": str(max(1, round(error.retry_after_s)))}
             return problem(503, "unavailable", f"ClickHouse does not answer: {error}", headers=wait)
@@ -64,7 +81,7 @@ def exporting_routes(store: Callable[[], Exporter]) -> list[Route]:
                 await _ended(pieces, one_at_a_time)
         return response
 
-    return [Route("/v1/export/{view}", export)]
+    return [Route("/v1/export/{view}", export), Route("/v1/traces/people/{user}/{table}", rows)]
 
 
 class _Pieces:

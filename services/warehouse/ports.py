@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from services.shared.errors import Retryable
 from services.shared.kafka.partition import TopicPartition
 from services.warehouse.domain.erasing import Erasure, Traces
-from services.warehouse.domain.exports import Export
+from services.warehouse.domain.exports import Selection
 from services.warehouse.domain.filters import AccountFilter, EventFilter, PeopleFilter, SignalFilter
 from services.warehouse.domain.rows import Row
 from services.warehouse.domain.weeks import Line
@@ -104,9 +104,9 @@ class Eraser(Protocol):
 class Exporter(Protocol):
     """The part that exports whole views. A store in memory has none."""
 
-    def export(self, wanted: Export) -> Iterator[bytes]:
+    def export(self, wanted: Selection) -> Iterator[bytes]:
         """
-        Yield a view in pieces; memory does not grow with the number of its rows.
+        Yield a view, or the rows of a person, in pieces; memory does not grow with the number of its rows.
 
         Raises:
             Retryable: ClickHouse does not answer, or has no room.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from services.shared.errors import Rejected
 from services.shared.units import written_date
@@ -12,6 +12,18 @@ from services.warehouse.views import VIEWS, View
 
 FORMATS = {"parquet": "Parquet", "csv": "CSVWithNames", "ndjson": "JSONEachRow"}
 """The engine's name of each format."""
+
+
+class Selection(Protocol):
+    """Rows that a store gives as one stream of bytes."""
+
+    @property
+    def query(self) -> str:
+        """Return the SQL, in which nothing stands unchecked."""
+
+    @property
+    def format(self) -> str:
+        """Return the engine's name of the format."""
 
 
 class Export(NamedTuple):

@@ -12,6 +12,7 @@ from typing import Any
 
 from services.warehouse.domain.erasing import LINKED
 from services.warehouse.domain.parameters import Parameter
+from services.warehouse.domain.personal import PERSONAL_TABLES
 from services.warehouse.http.answers.traces import TracesAnswer
 from services.warehouse.views import VIEWS
 
@@ -38,7 +39,10 @@ def operation(path: str, refused: Refusals, inside: Callable[[str], Schema]) -> 
     """
     made = _OPERATIONS[path](refused)
     names = re.findall(r"{(\w+)(?::path)?}", path)
-    made["parameters"] = [*(inside(name) for name in names if name != "view"), *made.get("parameters", [])]
+    made["parameters"] = [
+        *(inside(name) for name in names if name not in ("view", "table")),
+        *made.get("parameters", []),
+    ]
     return {"operationId": re.sub(r"[^a-z0-9]+", "_", path.replace(":path", "")).strip("_"), **made}
 
 
@@ -81,8 +85,24 @@ def _export(refused: Refusals) -> Schema:
     }
 
 
+def _rows(refused: Refusals) -> Schema:
+    content = {_FORMATS["ndjson"]: {"schema": {"type": "string"}}}
+    tables = {"type": "string", "enum": list(PERSONAL_TABLES)}
+    return {
+        "summary": "What a table has of a person, by pseudonym. It takes turns with exports.",
+        "parameters": [
+            {"in": "path", "name": "table", "required": True, "schema": tables},
+        ],
+        "responses": {
+            "200": {"description": "One row a line.", "content": content},
+            **refused(400, 401, 404, 421, 431, 503),
+        },
+    }
+
+
 _OPERATIONS: Mapping[str, Callable[[Refusals], Schema]] = {
     "/v1/traces/people/{user}": _traces("a person, by pseudonym", LINKED),
     "/v1/traces/accounts/{account:path}": _traces("an account"),
+    "/v1/traces/people/{user}/{table}": _rows,
     "/v1/export/{view}": _export,
 }

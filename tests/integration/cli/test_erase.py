@@ -197,6 +197,15 @@ async def test_after_an_erasure_the_person_is_nowhere_but_where_the_report_says(
         } <= before
         health = (await http.get(f"{warehouse}/v1/accounts/acme")).json()
 
+        status, out, wrong = await tool(kafka_settings, processes["warehouse"], "disclose", "--user", JO)
+        who, *told = map(json.loads, out.splitlines())
+        assert (status, who["pseudonyms"], who["accounts"]) == (0, list(pseudonyms), ["acme"])
+        assert {"events", "event_details", "people", "account_health", "signals"} <= {each["table"] for each in told}
+        assert {each["user"] for each in told if "user" in each} == set(pseudonyms)
+        assert (KIM in out, JO in out, "Not among these rows" in wrong) == (False, True, True)
+        status, _, wrong = await tool(kafka_settings, processes["warehouse"], "disclose", "--user", JO.upper())
+        assert (status, "nothing is held of" in wrong) == (1, True)
+
         status, _, wrong = await erase(kafka_settings, processes["warehouse"], "--user", JO)
         assert (status, "give --yes" in wrong) == (1, True)
         for whom in (["--anonymous", ""], ["--user", ""], ["--user", " "], ["--account", " "]):

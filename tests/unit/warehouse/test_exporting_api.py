@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from services.shared.errors import Rejected, Retryable
 from services.shared.http.server import serving
 from services.warehouse import exporting_api
-from services.warehouse.domain.exports import Export, export_of
+from services.warehouse.domain.exports import Selection, export_of
 from services.warehouse.exporting_api import exporting_routes
 from services.warehouse.views import VIEWS
 from tests.support.waiting import until
@@ -25,7 +25,7 @@ class Endless:
     def __init__(self) -> None:
         self.begun = self.open = 0
 
-    def export(self, wanted: Export) -> Iterator[bytes]:
+    def export(self, wanted: Selection) -> Iterator[bytes]:
         del wanted
         self.begun += 1
         self.open += 1
@@ -79,7 +79,7 @@ async def _read(client: httpx.AsyncClient) -> None:
 
 
 class Empty:
-    def export(self, wanted: Export) -> Iterator[bytes]:
+    def export(self, wanted: Selection) -> Iterator[bytes]:
         del wanted
         return iter(())
 
@@ -95,7 +95,7 @@ async def test_a_parameter_that_is_given_twice_is_refused() -> None:
 class BreakingOff:
     """Yields one piece, and is away then."""
 
-    def export(self, wanted: Export) -> Iterator[bytes]:
+    def export(self, wanted: Selection) -> Iterator[bytes]:
         del wanted
         yield b"acme,"
         raise Retryable("ClickHouse: connection broken")
