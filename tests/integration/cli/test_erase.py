@@ -207,7 +207,7 @@ async def test_after_an_erasure_the_person_is_nowhere_but_where_the_report_says(
         assert (status, "nothing is held of" in wrong) == (1, True)
 
         status, _, wrong = await erase(kafka_settings, processes["warehouse"], "--user", JO)
-        assert (status, "give --yes" in wrong) == (1, True)
+        assert (status, "give --yes" in wrong) == (2, True)
         for whom in (["--anonymous", ""], ["--user", ""], ["--user", " "], ["--account", " "]):
             status, _, wrong = await erase(kafka_settings, processes["warehouse"], *whom, "--yes")
             assert (status, "is empty" in wrong) == (2, True)
