@@ -111,7 +111,7 @@ class AlarmFigures:
     """Median days from the start of a loss to the first onset that finds it; negative: before it."""
     flaps: Interval
     flap_share: float
-    """Of alarms that ended, those that came again within 8 weeks."""
+    """Of alarms that ended, those that came again within 8 weeks; of the last 8 weeks of the history nobody knows."""
     recoveries: int
     false_recoveries: float
     """Of alarms that recovered, the share after which a loss followed."""
@@ -152,7 +152,7 @@ def measure_alarms(
     on = _on(alarms, grid)
     ends = grid.calls(alarms.account, np.minimum(alarms.end, grid.days - 1))
     ended = _ended(grid, alarms, part)
-    again = _again(alarms)
+    again, watched = _again(alarms), alarms.end + FLAP_DAYS < grid.days
     sums = resampling.sums(
         [
             (counted.account, None),
@@ -176,7 +176,7 @@ def measure_alarms(
         losses=len(losses),
         delay=float(np.median(delays[found])) if found.any() else float("nan"),
         flaps=Interval.of(flaps_ * PER, weeks_),
-        flap_share=_share(ended & again, ended & (alarms.end < grid.days)),
+        flap_share=_share(ended & again & watched, ended & watched),
         recoveries=int(recovered.sum()),
         false_recoveries=_share(recovered & ends.loss, recovered),
         found_or_on=_mean(found | on[losses.account, losses.column]),

@@ -118,6 +118,13 @@ def test_an_alarm_flaps_if_it_is_back_within_eight_weeks() -> None:
     assert flapping.flaps.value == pytest.approx(1000 / len(asked.weeks()))
 
 
+@pytest.mark.parametrize(("gone", "ended"), [(343, 3), (344, 2)])
+def test_an_alarm_stayed_away_only_if_the_eight_weeks_after_it_are_known(gone: int, ended: int) -> None:
+    alarms = alarms_of([(0, 100, 110, True), (0, 150, 160, True), (0, 300, gone, True)])
+
+    assert measured(alarms, grid(STEADY)).flap_share == pytest.approx(1 / ended)
+
+
 def test_a_flap_is_told_from_the_alarm_just_before_it() -> None:
     found = measured(alarms_of([(0, 100, 110, True), (0, 180, 190, True), (0, 200, 210, True)]), grid(STEADY))
 
