@@ -16,6 +16,7 @@ from services.ingest.http.receiving import KEYLESS_BYTES, KEYLESS_SHARE, SOURCE_
 from services.ingest.ports import ProduceBounds
 from services.shared.plan_file import PlanSettings, load_plan
 from services.shared.pseudonyms import Pseudonyms, read_key
+from services.shared.settings import Settings
 from services.shared.tracking_plan.traffic import TrafficPlan
 
 _ADDRESS = re.compile(r"https?://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?/?")
@@ -24,7 +25,20 @@ _PART_BYTES = 1024 * 1024
 """More than arrives of a body at once."""
 
 
-class IngestSettings(PlanSettings):
+class AccountSettings(Settings):
+    """How the account of an event is found."""
+
+    accounts_file: Path | None = Field(None, validation_alias="TIDEMARK_ACCOUNTS_FILE")
+    """YAML file with aliases of account ids and e-mail domains of accounts (docs/attribution.md); read at the start."""
+    account_fields: str = Field(",".join(ACCOUNT_FIELDS), validation_alias="TIDEMARK_INGEST_ACCOUNT_FIELDS")
+    """Properties and traits that may hold the account id, separated by commas, in the order in which they are tried."""
+
+    def fields(self) -> tuple[str, ...]:
+        """Return the properties and traits that may hold the account id, in their order."""
+        return tuple(name.strip() for name in self.account_fields.split(",") if name.strip())
+
+
+class IngestSettings(PlanSettings, AccountSettings):
     """Limits and files of one ingest process."""
 
     write_keys_file: Path = Field(Path("write-keys.yaml"), validation_alias="TIDEMARK_WRITE_KEYS_FILE")
@@ -48,10 +62,6 @@ class IngestSettings(PlanSettings):
     """Processes on one port; also `--workers`. Each has all limits below to itself, its part of each write key's rates, and its own /metrics, ten ports above the one before."""
     worker: int = Field(0, ge=0, validation_alias="TIDEMARK_INGEST_WORKER")
     """Set by the process that starts the workers: which of them this is, from 1."""
-    accounts_file: Path | None = Field(None, validation_alias="TIDEMARK_ACCOUNTS_FILE")
-    """YAML file with aliases of account ids and e-mail domains of accounts (docs/attribution.md); read at the start."""
-    account_fields: str = Field(",".join(ACCOUNT_FIELDS), validation_alias="TIDEMARK_INGEST_ACCOUNT_FIELDS")
-    """Properties and traits that may hold the account id, separated by commas, in the order in which they are tried."""
     max_body_bytes: int = Field(
         4 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024, validation_alias="TIDEMARK_INGEST_MAX_BODY_BYTES"
     )
@@ -137,9 +147,8 @@ class IngestSettings(PlanSettings):
         limits = Limits(
             body_bytes=self.max_body_bytes, batch_events=self.max_batch_events, event_bytes=self.max_event_bytes
         )
-        fields = tuple(name.strip() for name in self.account_fields.split(",") if name.strip())
         plan, accounts = load_plan(self), load_accounts(self.accounts_file)
-        return Rules(self.pseudonyms(), TrafficPlan(plan), limits, fields, Denylist(plan.deny), accounts)
+        return Rules(self.pseudonyms(), TrafficPlan(plan), limits, self.fields(), Denylist(plan.deny), accounts)
 
     def bounds(self, wedged_after_s: float = 120.0) -> ProduceBounds:
         """Return how much may wait for Kafka, and how long; and after how much silence a new process might do better."""

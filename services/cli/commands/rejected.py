@@ -230,10 +230,14 @@ def _print_overview(found: Overview) -> None:
 
 def _erased(data: Path) -> Erased:
     from services.cli.local.own_secrets import existing_pseudonyms
-    from services.cli.rejected.erased import Erased, IngestAccounts
+    from services.cli.rejected.erased import AccountNames, Erased
+    from services.ingest.accounts_file import load_accounts
+    from services.ingest.settings import AccountSettings
     from services.shared.settings import load
 
-    return Erased(partial(existing_pseudonyms, data), load(IngestAccounts).names())
+    found = load(AccountSettings)
+    names = AccountNames(found.fields(), load_accounts(found.accounts_file))
+    return Erased(partial(existing_pseudonyms, data), names)
 
 
 async def _planned(

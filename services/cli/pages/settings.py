@@ -19,7 +19,7 @@ from pydantic_core import PydanticUndefined
 
 from services.alerter.settings import AlerterSettings
 from services.console.settings import ConsoleSettings
-from services.ingest.settings import IngestSettings
+from services.ingest.settings import AccountSettings, IngestSettings
 from services.scorer.settings import ScorerSettings
 from services.shared.engine.settings import EngineSettings
 from services.shared.formats import FormatSettings
@@ -39,7 +39,7 @@ SECTIONS: dict[str, tuple[type[Settings], ...]] = {
     "Every process": (ProcessSettings, LogSettings, RegistrySettings, FormatSettings),
     "Scorer and alerter": (EngineSettings,),
     "Ingest and scorer": (PlanSettings,),
-    "Ingest": (IngestSettings,),
+    "Ingest": (IngestSettings, AccountSettings),
     "Scorer": (ScorerSettings,),
     "Alerter": (AlerterSettings,),
     "Warehouse": (WarehouseSettings, RetentionSettings),

@@ -9,16 +9,13 @@ key of the pseudonyms.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-from pydantic import Field
 
 from schemas import codec
 from schemas.topics import DEAD_LETTERS
 from services.cli.rejected.letters import Letter
-from services.ingest.accounts_file import load_accounts
 from services.ingest.domain.accounts import AccountBook
 from services.ingest.domain.body import split_batch, split_single
 from services.ingest.domain.compression import decompress
@@ -28,7 +25,6 @@ from services.ingest.domain.personal import UserIds
 from services.shared.errors import Rejected
 from services.shared.pseudonyms import Pseudonyms
 from services.shared.replays import RequestFacts
-from services.shared.settings import Settings
 
 ERASED = "it is of a person or an account that was erased since"
 ERASED_IN_BODY = "it is a whole body, and somebody in it was erased since: send the events of the others again"
@@ -49,22 +45,6 @@ class AccountNames(NamedTuple):
 
     fields: tuple[str, ...] = ACCOUNT_FIELDS
     book: AccountBook = AccountBook()
-
-
-class IngestAccounts(Settings):
-    """What the environment of the tool says of it; the variables are those of ingest."""
-
-    fields: str = Field(",".join(ACCOUNT_FIELDS), validation_alias="TIDEMARK_INGEST_ACCOUNT_FIELDS")
-    file: Path | None = Field(None, validation_alias="TIDEMARK_ACCOUNTS_FILE")
-
-    def names(self) -> AccountNames:
-        """
-        Return how ingest finds the account of an event.
-
-        Raises:
-            ConfigurationError: what is wrong with the file of accounts.
-        """
-        return AccountNames(tuple(name.strip() for name in self.fields.split(",")), load_accounts(self.file))
 
 
 class Erased:
