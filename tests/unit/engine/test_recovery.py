@@ -99,6 +99,7 @@ def test_a_group_that_is_ahead_by_the_transaction_that_began_at_the_changelogs_e
         pytest.param(Committed(Position(7), Position(2)), id="it began before"),
         pytest.param(Committed(Position(7), Position(3, 1)), id="it began at another step"),
         pytest.param(Committed(Position(7)), id="nobody said where it began"),
+        pytest.param(Committed(Position(3, 5), Position(3, 4)), id="more than one step of a record is missing"),
     ],
 )
 def test_a_group_that_is_ahead_by_anything_else_is_refused(group: Committed) -> None:

@@ -41,9 +41,9 @@ def start(topic: str, partition: int, held: tuple[Position, bytes] | None, bound
         check_id(topic, partition, held[1], bounds.topic_id)
     committed = bounds.committed
     if committed is not None:
-        reached = committed.position.offset
-        if position is None or (reached > position.offset and committed.before != position):
-            raise ChangelogBehind(topic, partition, reached, position.offset if position else None)
+        reached = committed.position
+        if position is None or (reached > position and committed.before != position):
+            raise ChangelogBehind(topic, partition, reached.offset, position.offset if position else None)
         there = _ids(bounds.state_ids)
         if any(there.get(store, id_) != id_ for store, id_ in _ids(committed.state_ids).items()):
             raise ChangelogRecreated(topic, partition)
