@@ -20,6 +20,7 @@ from services.shared.engine.errors import (
 from services.shared.engine.fold.committed import Committed
 from services.shared.engine.fold.start import Bounds, is_torn, start
 from services.shared.engine.lane.lane import Lane
+from services.shared.engine.lane.metrics import LaneMetrics
 from services.shared.engine.lane.states import LanePhase
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.position import POSITION_KEY, Position
@@ -130,6 +131,27 @@ def test_of_an_offset_that_another_program_has_committed_only_the_offset_is_know
 def test_what_is_committed_beside_an_offset_is_read_back() -> None:
     for given in (Committed(Position(7, 3), Position(6, 1), "counts=01 links=02"), Committed(Position(0), Position(0))):
         assert Committed.read(given.position.offset, given.metadata) == given
+
+
+@pytest.mark.parametrize("moved", [True, False], ids=["another came", "nobody came"])
+async def test_an_owner_that_came_while_a_lane_waited_for_its_changelogs_has_torn_nothing(moved: bool) -> None:
+    """As where a worker is frozen for a minute while it opens: its group has gone on without it."""
+    registry = CollectorRegistry()
+    host = Host(committed=3, before=Position(2))
+    host.may_load.clear()
+    lane = Lane(SPEC, 0, host, LaneMetrics(EngineMetrics(registry), "events", 0))
+    lane.start()
+    await until(lambda: "load" in host.asked)
+
+    host.log.append("state", POSITION_KEY, Position(7).encode(), 0)
+    if moved:
+        host.committed, host.before = 7, Position(3)
+    host.may_load.set()
+
+    await until(lambda: lane.ready)
+    labels = {"topic": "events", "partition": "0"}
+    assert registry.get_sample_value("tidemark_engine_torn_transactions_total", labels) == (0 if moved else 1)
+    await lane.close()
 
 
 async def test_chunks_that_came_meanwhile_and_reach_the_position_are_used_without_a_seek() -> None:

@@ -54,8 +54,12 @@ async def recover(
     except SourceGap as gap:
         position = accept(gap, host.settings, metrics)
     await host.append(appends)
-    if held is not None and bounds.committed is not None and is_torn(held[0], bounds.committed):
-        _tell_torn(spec, partition, held[0], bounds.committed, metrics)
+    told = bounds.committed
+    if held is not None and told is not None and is_torn(held[0], told):
+        # Another owner may have come between the two questions, which can be minutes apart: it has moved both.
+        now = await host.bounds(spec.topic, partition)
+        if now.committed == told:
+            _tell_torn(spec, partition, held[0], told, metrics)
     raises.restored(position.offset)
     runner = LaneRunner(
         spec,
