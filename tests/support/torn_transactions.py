@@ -99,4 +99,5 @@ async def offsets_partition(kafka: KafkaSettings, group: str) -> TopicPartition:
     hashed = 0
     for letter in group:
         hashed = (31 * hashed + ord(letter)) & 0xFFFFFFFF
-    return TopicPartition("__consumer_offsets", (hashed & 0x7FFFFFFF) % len(topic["partitions"]))
+    signed = hashed - (1 << 32) if hashed >> 31 else hashed
+    return TopicPartition("__consumer_offsets", abs(signed) % len(topic["partitions"]))

@@ -38,7 +38,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
     return ran
 
 
-def refused(*words: str, rc: int = 1) -> str:
+def refused(*words: str, rc: int = 2) -> str:
     """Return what it says to what it refuses."""
     ran = run_tool("backtest", *words)
     assert ran.returncode == rc, ran.stderr
@@ -96,7 +96,7 @@ def test_a_page_without_the_packages_for_it_is_refused_before_any_work(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
 
-    said = refused(*columns(events), "--html", str(tmp_path / "x.html"))
+    said = refused(*columns(events), "--html", str(tmp_path / "x.html"), rc=1)
 
     assert "needs matplotlib, which is not installed: pip install 'tidemark[backtest]'" in said
 
@@ -123,13 +123,13 @@ def test_what_cannot_be_written_is_refused_before_any_work(
 
 
 def test_a_seed_below_zero_is_refused_with_the_range(events: Path) -> None:
-    said = refused(*columns(events), "--generated", "-1", rc=2)
+    said = refused(*columns(events), "--generated", "-1")
 
     assert "'--generated': Input should be greater than or equal to 0" in " ".join(said.replace("│", "").split())
 
 
 def test_a_language_that_there_is_not_is_refused_with_those_there_are(events: Path) -> None:
-    said = refused(*columns(events), "--language", "fr", rc=2)
+    said = refused(*columns(events), "--language", "fr")
 
     assert "'fr' is not one of 'en', 'pt', 'it'" in " ".join(said.replace("│", "").split())
 
@@ -138,11 +138,11 @@ def test_a_list_for_made_up_customers_alone_is_refused(tmp_path: Path) -> None:
     lost = tmp_path / "lost.csv"
     lost.write_text("account,date\nc0,2024-06-01\n")
 
-    assert "--outcomes says what became of real accounts" in refused("--outcomes", str(lost), "--generated", "1", rc=2)
+    assert "--outcomes says what became of real accounts" in refused("--outcomes", str(lost), "--generated", "1")
 
 
 def test_where_ones_own_history_is_says_nothing_of_a_file(events: Path) -> None:
-    assert "--from says where your own history is" in refused(*columns(events), "--from", "warehouse", rc=2)
+    assert "--from says where your own history is" in refused(*columns(events), "--from", "warehouse")
 
 
 def test_a_file_with_other_columns_is_refused_by_their_names(events: Path) -> None:

@@ -119,8 +119,8 @@ def test_too_few_losses_are_refused_with_how_many_more_are_needed(folder: Path) 
         (("--write", "m.yaml"), "--target and --write belong to --fit", 2),
         (("--fit", "--target", "loss"), "--target loss needs the list of lost customers: give --outcomes", 2),
         (("--fit", "--generated", "1"), "--fit takes one history", 2),
-        (("--fit", "--write", "nowhere/m.yaml"), "cannot be written: there is no folder", 1),
-        (("--fit", "--write", "events.csv.gz"), "is there already and is no model file", 1),
+        (("--fit", "--write", "nowhere/m.yaml"), "cannot be written: there is no folder", 2),
+        (("--fit", "--write", "events.csv.gz"), "is there already and is no model file", 2),
     ],
 )
 def test_what_cannot_be_fitted_or_written_is_refused_before_any_work(

@@ -15,6 +15,7 @@ from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
 from services.shared.engine.errors import EXIT_FAIL_STOP
+from services.shared.engine.kafka.changelog import bounds
 from services.shared.engine.kafka.writer import LaneWriter
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec
@@ -57,6 +58,9 @@ async def torn(kafka: Any, data: Path, spec: LaneSpec, *changelogs: str, group: 
         worker.stop()
         await running
         assert left == [EXIT_FAIL_STOP]
+        committed = (await bounds(log.kafka, GROUP, SOURCE, 0)).committed
+        assert committed is not None
+        assert committed.position.offset == (30 if group else 10)
         yield log
 
 
