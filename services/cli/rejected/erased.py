@@ -9,6 +9,7 @@ key of the pseudonyms.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -33,11 +34,15 @@ UNREADABLE = "it cannot be read, so nothing tells whether it is of somebody who 
 Result = TypeVar("Result")
 
 _ANY = 1 << 30
+_BODY_BYTES, _BODY_EVENTS = 64 * 1024 * 1024, 100_000
 _OF_SOMEBODY = ("usage_event", "user_link")
 _OF_AN_ERASURE = (("OPERATOR", "FORGOTTEN"), ("OPERATOR", "SAME"))
 """Authority and kind of links by which an erasure is carried out."""
-_LIMITS = Limits(_ANY, _ANY, _ANY, _ANY, _ANY, _ANY, _ANY, _ANY)
-"""What ingest takes is its affair: here everything that can be read is."""
+_LIMITS = Limits(_BODY_BYTES, _BODY_EVENTS, _ANY, _ANY, _ANY, _ANY, _ANY, _ANY)
+"""
+What ingest takes is its affair: here everything that can be read is. But a body stays within the most that ingest can be set to take,
+since a few compressed kilobytes may hold tens of millions of events.
+"""
 
 
 class AccountNames(NamedTuple):
@@ -58,7 +63,7 @@ class Erased:
             pseudonyms: Gives the pseudonyms of the installation; asked for only if a person was erased.
             names: How ingest finds the account of an event.
         """
-        self._pseudonyms = pseudonyms
+        self._pseudonyms = cache(pseudonyms)
         self._names = names
         self._people: dict[str, int] = {}
         self._accounts: dict[str, int] = {}
@@ -119,20 +124,24 @@ class Erased:
         return {own, pseudonyms.of(former), pseudonyms.of_anonymous(former)} - {""}
 
     def _accounts_of(self, event: Mapping[str, Any], context: Mapping[str, Any] | None) -> set[str]:
-        """Return each account that an event names, wherever ingest may look for one."""
+        """Return each account that an event names, wherever ingest may look for one; of one that names none, the account of its e-mail domain."""
         if not self._accounts:
             return set()
         found = {_text(event.get("groupId"))}
-        for holder in (context, event.get("context")):
+        addresses = [event["traits"].get("email")] if isinstance(event.get("traits"), Mapping) else []
+        for holder in (event.get("context"), context):
             if isinstance(holder, Mapping):
                 found.add(_text(holder.get("groupId")))
+                inner = holder.get("traits")
+                addresses += [inner.get("email")] if isinstance(inner, Mapping) else []
         for holder in (event.get("traits"), event.get("properties")):
             if isinstance(holder, Mapping):
                 found |= {_text(holder.get(name)) for name in self._names.fields}
                 for name, member in (("company", "id"), ("$groups", "company")):
                     inner = holder.get(name)
                     found |= {_text(inner.get(member))} if isinstance(inner, Mapping) else set()
-        return {self._names.book.account(name) for name in found} - {""}
+        book = self._names.book
+        return {book.account(name) for name in found - {""}} or {book.of_address(*addresses, event.get("userId"))}
 
 
 def _events(original: bytes, facts: RequestFacts) -> Iterator[tuple[dict[str, Any], dict[str, Any] | None]]:

@@ -85,6 +85,22 @@ def test_a_letter_of_an_erased_account_stays_out_wherever_ingest_finds_its_accou
     assert known.why_not(letter({"userId": JO, "properties": {"parent": "acme"}})) == ""
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"userId": "kim@acme.example"},
+        {"userId": "kim", "type": "identify", "traits": {"email": "kim@ACME.example"}},
+        {"userId": "kim", "context": {"traits": {"email": "kim@acme.example"}}},
+    ],
+)
+def test_a_letter_that_names_no_account_stays_out_if_its_email_domain_is_of_an_erased_one(call: dict[str, Any]) -> None:
+    known = erased({"account": "acme"}, names=AccountNames(book=AccountBook(domains={"acme.example": "acme"})))
+
+    assert known.why_not(letter(call)) == ERASED
+    assert known.why_not(letter({**call, "groupId": "globex"})) == "", "ingest asks the domain last"
+    assert erased({"account": "acme"}).why_not(letter(call)) == ""
+
+
 def test_the_context_of_a_batch_names_the_account_of_its_events() -> None:
     beside = RequestFacts(context={"groupId": "acme"})
 
@@ -108,6 +124,29 @@ def test_a_whole_body_stays_out_if_anybody_in_it_was_erased() -> None:
 def test_what_cannot_be_read_is_not_sent_once_somebody_was_erased(original: bytes, facts: RequestFacts) -> None:
     assert erased({"user": user(JO)}).why_not(letter(original, facts)) == UNREADABLE
     assert erased().why_not(letter(original, facts)) == ""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"batch":[' + b"{}," * 200_000 + b"{}]}", b'{"batch":[]' + b" " * 70_000_000 + b"}"],
+    ids=["many", "long"],
+)
+def test_a_small_body_that_holds_more_than_ingest_can_be_set_to_take_is_not_read_to_its_end(body: bytes) -> None:
+    assert erased({"user": user(JO)}).why_not(letter(gzip.compress(body, 1), WHOLE)) == UNREADABLE
+
+
+def test_the_key_of_the_pseudonyms_is_read_once_for_all_letters() -> None:
+    asked = []
+
+    def key() -> Pseudonyms:
+        asked.append(1)
+        return PSEUDONYMS
+
+    known = Erased(key, NAMES)
+    known.note({"user": user(JO), "account": ""}, ORDERED)
+
+    assert [known.why_not(letter({"userId": each})) for each in ("kim", JO, "lee")] == ["", ERASED, ""]
+    assert asked == [1]
 
 
 def test_records_of_lanes_stay_out_by_the_pseudonym_that_they_have() -> None:
