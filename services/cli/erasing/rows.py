@@ -10,12 +10,18 @@ import httpx
 import msgspec
 
 from services.cli.erasing.traces import QueryAccess, refused
-from services.shared.errors import Retryable
+from services.shared.errors import Fatal, Retryable, TidemarkError
 from services.warehouse.domain.personal import PERSONAL_TABLES
 
 _BUSY_S = 60.0
 """For so long somebody else's export may keep the warehouse busy."""
 _AGAIN_S = 1.0
+_IN_THE_WAY = ("busy", "too_much", "unavailable")
+
+
+class _RowsProblem(msgspec.Struct):
+    code: str
+    detail: str
 
 
 def personal_lines(
@@ -26,7 +32,7 @@ def personal_lines(
 
     Raises:
         Retryable: the warehouse does not answer, is busy for too long, or stopped amid its answer: what was told is not all.
-        Fatal: it refuses.
+        Fatal: it refuses, or a table takes more memory than it has.
     """
     headers = {"Authorization": f"Bearer {warehouse.token}"} if warehouse.token else {}
     waiting = httpx.Timeout(10.0, read=None)  # the first byte comes when the engine is done
@@ -55,5 +61,19 @@ def _lines(client: httpx.Client, warehouse: QueryAccess, path: str, busy_s: floa
                 return
             answer.read()
         if b'"busy"' not in answer.content or time.monotonic() >= deadline:
-            raise refused(warehouse, answer)
+            raise _refused(warehouse, answer)
         time.sleep(_AGAIN_S)
+
+
+def _refused(warehouse: QueryAccess, answer: httpx.Response) -> TidemarkError:
+    """Return what an answer says that is an error: what keeps a table from being told says itself what to do."""
+    try:
+        told = msgspec.json.decode(answer.content, type=_RowsProblem)
+    except msgspec.MsgspecError:
+        return refused(warehouse, answer)
+    if told.code not in _IN_THE_WAY:
+        return refused(warehouse, answer)
+    kind = Retryable if answer.is_server_error else Fatal
+    return kind(
+        f"the warehouse at {warehouse.address}: {told.detail}. What was printed is not all: run the same command again"
+    )
