@@ -43,7 +43,7 @@ def disclose(
     """
     Print what the warehouse holds of a person, as JSON lines.
 
-    The first line says who it is: pseudonyms, accounts and linked ids. Each of the others is a row, `table` being where it stands. What
+    The first line says who it is: pseudonyms, accounts and linked ids. Each further line is a row, and `table` says where it stands. What
     is not covered is said at the end, on standard error. Exit status 1 if nothing is held, or if there are linked ids that were not
     asked for. Memory does not grow with the rows.
     """
