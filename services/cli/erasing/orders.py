@@ -55,11 +55,17 @@ async def order_person(
         for each in pseudonyms
     ]
     async with producer(kafka, linger_ms=5) as out:
+        await _send(
+            kafka, out, letters
+        )  # also first: of an erasure that is cut short nobody knows any more whom it meant
         await _send(kafka, out, forget)
-        await await_attribution(kafka, within_s)
-        await _send(kafka, out, rename)
-        await await_lanes(kafka, within_s)
-        await await_alerter(kafka, within_s)
+        try:
+            await await_attribution(kafka, within_s)
+            await _send(kafka, out, rename)
+            await await_lanes(kafka, within_s)
+            await await_alerter(kafka, within_s)
+        except Retryable as error:
+            raise _each_by_itself(error, pseudonyms) from error
         await _send(kafka, out, letters)
         await _send(kafka, out, orders)
 
@@ -89,6 +95,16 @@ async def order_account(kafka: KafkaSettings, account: str, only_there: Sequence
         await _send(
             kafka, out, [(USAGE_DETAILS, account, _order({"account": account, "at": now_ms, "by": user_here()}))]
         )
+
+
+def _each_by_itself(error: Retryable, pseudonyms: Sequence[str]) -> Retryable:
+    """Return the error with a command for each id: what links them is what attribution forgets first."""
+    if len(pseudonyms) == 1:
+        return error
+    each = ", ".join(f"`tidemark erase --user {pseudonym}`" for pseudonym in pseudonyms)
+    return Retryable(
+        f"{error.detail}. Attribution may have forgotten by then that these ids are one person's, so run a command for each: {each}"
+    )
 
 
 def _beside_letters(whom: Mapping[str, str], now_ms: int) -> list[tuple[str, str, bytes]]:
