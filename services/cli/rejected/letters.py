@@ -105,8 +105,6 @@ class Stretch:
     topic: str
     start: Offsets
     stop: Offsets
-    end: Offsets
-    """The end of the topic, where `until` lies before it."""
 
 
 @dataclass(slots=True)
@@ -144,7 +142,7 @@ async def stretches(kafka: KafkaSettings, wanted: Wanted) -> list[Stretch]:
         if wanted.until is not None:
             until = await reading.at_time(kafka, topic, wanted.until)
             stop = {partition: min(until.get(partition, last), last) for partition, last in end.items()}
-        found.append(Stretch(topic, await reading.at_time(kafka, topic, wanted.since), stop, end))
+        found.append(Stretch(topic, await reading.at_time(kafka, topic, wanted.since), stop))
     return found
 
 
@@ -154,10 +152,13 @@ async def replayed_in(
     """
     Return which letters of a stretch were replayed, up to now; takes a bit of memory for each record.
 
+    Up to now, and not up to when the stretch was looked up: since then somebody may have thought about whether to replay it.
+
     `order` is told each erasure that stands beside the letters, and when it was appended.
     """
     found = Replayed(stretch.start, stretch.stop)
-    async for record in reading.scan(kafka, stretch.topic, stretch.start, stretch.end):
+    end = await reading.ends(kafka, stretch.topic, committed=True)
+    async for record in reading.scan(kafka, stretch.topic, stretch.start, end):
         name = reading.record_of(record.value)
         if name not in ("replayed", "erasure"):
             continue

@@ -318,6 +318,28 @@ async def test_a_replay_leaves_out_who_was_erased_since_and_says_how_many_letter
     assert sorted(ids) == ["m1", "m4", "raised-jo", "raised-kim", "raised-kim"]
 
 
+async def test_what_is_erased_or_replayed_while_a_replay_waits_for_a_yes_is_left_out_too(
+    installation: Installation,
+) -> None:
+    batch = [track(messageId=f"m{number}", userId=who) for number, who in enumerate(("jo", "kim"))]
+    async with installation.ingest(account_fields="account_id", max_event_bytes=100) as client:
+        assert (await client.post("/v1/batch", json={"batch": batch})).json()["rejected"] == 2
+    places = await stretches(installation.kafka, EVERYTHING)
+    await order(installation.kafka, user=user("jo"))
+
+    erased = Erased(lambda: PSEUDONYMS, AccountNames())
+    tallies = []
+    async with installation.ingest(**MENDED):
+        for _ in range(2):  # the second one was asked for at the same time as the first
+            key = installation.kafka, installation.url, lambda *_: "web-past"
+            async with Replayer(*key, erased=erased) as replayer:
+                await replayer.replay(places, EVERYTHING)
+            tallies.append((replayer.tally.accepted, dict(replayer.tally.left)))
+
+    assert tallies == [(1, {ERASED: 1}), (0, {ERASED: 1, "it was replayed before": 1})]
+    assert [each["event_id"] for each in await installation.records()] == ["m1"]
+
+
 async def test_a_letter_is_shown_with_its_original(installation: Installation) -> None:
     async with producer(installation.kafka) as out:
 
@@ -366,9 +388,9 @@ async def test_only_the_letters_of_a_time_are_read(installation: Installation) -
     wanted = Wanted(middle, middle + 1)
     places = {place.topic: place for place in await stretches(installation.kafka, wanted)}
     stretch = places["usage-rejected"]
-    partition = next(number for number, end in stretch.end.items() if end)
+    partition = next(number for number, stop in stretch.stop.items() if stop)
 
-    assert (stretch.start[partition], stretch.stop[partition], stretch.end[partition]) == (1, 2, 3)
+    assert (stretch.start[partition], stretch.stop[partition]) == (1, 2)
     said = (await installation.tool("list", "--since", "1h", "--reason", "middle")).stdout
     assert "middle" in said and "early" not in said
     assert "no dead letters" in (await installation.tool("list", "--source", "other")).stdout
