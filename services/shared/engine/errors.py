@@ -76,9 +76,12 @@ class ChangelogsApart(LaneStopped):
 
     reason = "changelogs_apart"
 
-    def __init__(self, topic: str, partition: int, ends: Mapping[str, int]) -> None:
-        """Take the offset in the source that each changelog holds."""
-        said = " and ".join(f"{changelog} ends at {offset}" for changelog, offset in sorted(ends.items()))
+    def __init__(self, topic: str, partition: int, ends: Mapping[str, int | None]) -> None:
+        """Take the offset in the source that each changelog holds, None of one that should hold one and does not."""
+        said = " and ".join(
+            f"{changelog} holds no position" if offset is None else f"{changelog} ends at {offset}"
+            for changelog, offset in sorted(ends.items())
+        )
         super().__init__(
             f"{topic}/{partition}: the lane's changelogs are apart: {said}. One has lost records, or Kafka has committed a"
             " transaction in part. Restore the one that is behind, or delete all of the lane's changelogs and the group's"

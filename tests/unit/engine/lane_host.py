@@ -51,6 +51,8 @@ class Host:
     committed: int | None = None
     before: Position | None = None
     """Where the transaction began with which the group committed; not said by default."""
+    committed_ids: str = ""
+    """The changelogs with which it committed."""
     topic_id: bytes = UNKNOWN_TOPIC
     may_load: asyncio.Event = field(default_factory=asyncio.Event)
     may_write: asyncio.Event = field(default_factory=asyncio.Event)
@@ -101,7 +103,9 @@ class Host:
         return Loaded({store: self.log.latest(topic, partition) for store, topic in spec.stores.items()}, 0)
 
     async def bounds(self, _topic: str, _partition: int) -> Bounds:
-        committed = Committed(Position(self.committed), self.before) if self.committed is not None else None
+        if self.committed is None:
+            return Bounds(self.earliest, self.end, None, self.topic_id)
+        committed = Committed(Position(self.committed), self.before, self.committed_ids)
         return Bounds(self.earliest, self.end, committed, self.topic_id)
 
     async def look_ahead(

@@ -11,16 +11,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.shared.engine.errors import (
-    ChangelogBehind,
     ChangelogRecreated,
     NotThisVersion,
     SourceRecreated,
     UnreadableState,
 )
 from services.shared.engine.fold.committed import Committed
-from services.shared.engine.fold.start import Bounds, is_torn, start
+from services.shared.engine.fold.start import Bounds, start
 from services.shared.engine.lane.lane import Lane
-from services.shared.engine.lane.metrics import LaneMetrics
 from services.shared.engine.lane.states import LanePhase
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.position import POSITION_KEY, Position
@@ -78,80 +76,6 @@ def test_changelogs_are_believed_unless_the_group_committed_with_others(bounds: 
     assert start("events", 0, held, bounds) == Position(7)
     with pytest.raises(ChangelogRecreated):
         start("events", 0, held, Bounds(0, 9, committed("counts=01"), ONE, "counts=02"))
-
-
-@pytest.mark.parametrize(
-    ("held", "group"),
-    [
-        pytest.param(Position(3), Committed(Position(7), Position(3)), id="folded again"),
-        pytest.param(Position(3, 2), Committed(Position(7), Position(3, 2)), id="from a step on"),
-    ],
-)
-def test_a_group_that_is_ahead_by_the_transaction_that_began_at_the_changelogs_end_is_not_believed(
-    held: Position, group: Committed
-) -> None:
-    assert start("events", 0, (held, ONE), Bounds(0, 9, group, ONE)) == held
-
-
-@pytest.mark.parametrize(
-    "group",
-    [
-        pytest.param(Committed(Position(7), Position(5)), id="more than one transaction is missing"),
-        pytest.param(Committed(Position(7), Position(2)), id="it began before"),
-        pytest.param(Committed(Position(7), Position(3, 1)), id="it began at another step"),
-        pytest.param(Committed(Position(7)), id="nobody said where it began"),
-        pytest.param(Committed(Position(3, 5), Position(3, 4)), id="more than one step of a record is missing"),
-    ],
-)
-def test_a_group_that_is_ahead_by_anything_else_is_refused(group: Committed) -> None:
-    with pytest.raises(ChangelogBehind):
-        start("events", 0, (Position(3), ONE), Bounds(0, 9, group, ONE))
-
-
-@pytest.mark.parametrize(
-    ("group", "torn"),
-    [
-        (Committed(Position(7, 2), Position(3)), False),
-        (Committed(Position(7, 1), Position(3)), True),
-        (Committed(Position(6), Position(3)), True),
-        (Committed(Position(8), Position(7, 2)), True),
-        (Committed(Position(7)), False),
-        (Committed(Position(6)), True),
-    ],
-)
-def test_a_group_that_is_not_where_the_changelogs_are_is_told_of(group: Committed, torn: bool) -> None:
-    assert is_torn(Position(7, 2), group) is torn
-
-
-@pytest.mark.parametrize("metadata", ["", "moved by hand", "1.0>0", "1.0>x;", "a=b c"])
-def test_of_an_offset_that_another_program_has_committed_only_the_offset_is_known(metadata: str) -> None:
-    assert Committed.read(7, metadata) == Committed(Position(7))
-
-
-def test_what_is_committed_beside_an_offset_is_read_back() -> None:
-    for given in (Committed(Position(7, 3), Position(6, 1), "counts=01 links=02"), Committed(Position(0), Position(0))):
-        assert Committed.read(given.position.offset, given.metadata) == given
-
-
-@pytest.mark.parametrize("moved", [True, False], ids=["another came", "nobody came"])
-async def test_an_owner_that_came_while_a_lane_waited_for_its_changelogs_has_torn_nothing(moved: bool) -> None:
-    """As where a worker is frozen for a minute while it opens: its group has gone on without it."""
-    registry = CollectorRegistry()
-    host = Host(committed=3, before=Position(2))
-    host.may_load.clear()
-    lane = Lane(SPEC, 0, host, LaneMetrics(EngineMetrics(registry), "events", 0))
-    lane.start()
-    await until(lambda: "load" in host.asked)
-
-    host.log.append("state", POSITION_KEY, Position(7).encode(), 0)
-    if moved:
-        host.committed, host.before = 7, Position(3)
-    host.may_load.set()
-
-    await until(lambda: lane.ready)
-    labels = {"topic": "events", "partition": "0"}
-    assert registry.get_sample_value("tidemark_engine_torn_transactions_total", labels) == (0 if moved else 1)
-    await lane.close()
 
 
 async def test_chunks_that_came_meanwhile_and_reach_the_position_are_used_without_a_seek() -> None:

@@ -26,6 +26,11 @@ class Committed(NamedTuple):
         before = self.before or self.position
         return f"{before.offset}.{before.step}>{self.position.step};{self.state_ids}"
 
+    @property
+    def stores(self) -> set[str]:
+        """The stores into whose changelogs the last transaction wrote the position, as far as it is known."""
+        return set() if self.before is None else {each.partition("=")[0] for each in self.state_ids.split()}
+
     @classmethod
     def read(cls, offset: int, metadata: str) -> Committed:
         """Read it back; of an offset that another program has committed, only the offset is known."""

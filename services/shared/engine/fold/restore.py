@@ -12,6 +12,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from services.shared.engine.errors import ChangelogsApart, NotThisVersion, UnreadableState
+from services.shared.engine.fold.committed import Committed
 from services.shared.engine.fold.failure_policy import PROCESS_ERRORS
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.processor import Append, Processor
@@ -37,13 +38,14 @@ class Restored(NamedTuple):
 
 
 def restore(
-    spec: LaneSpec, partition: int, stores: Mapping[str, dict[bytes, bytes]]
+    spec: LaneSpec, partition: int, stores: Mapping[str, dict[bytes, bytes]], committed: Committed | None = None
 ) -> Generator[None, None, Restored]:
     """
     Make a processor and restore it from the live records of its changelogs; yield after each step.
 
     Records are taken out of `stores` as they are read: both together would take twice the memory, and the holes that
-    the bytes leave behind between the processor's objects would never be given back.
+    the bytes leave behind between the processor's objects would never be given back. `committed` is what the lane's
+    group has.
 
     Raises:
         ChangelogsApart: they do not end with the same transaction.
@@ -69,7 +71,7 @@ def restore(
                 if n % BREATH == BREATH - 1:
                     yield
         key = None
-        held = _agreed(spec, partition, positions)
+        held = _agreed(spec, partition, positions, committed)
         for append in processor.opened():
             if append is None:
                 yield
@@ -87,14 +89,20 @@ def restore(
 
 
 def _agreed(
-    spec: LaneSpec, partition: int, positions: Mapping[str, tuple[Position, bytes]]
+    spec: LaneSpec, partition: int, positions: Mapping[str, tuple[Position, bytes]], committed: Committed | None
 ) -> tuple[Position, bytes] | None:
-    """Return the position that all changelogs hold; a store that the release before had not may hold none."""
+    """
+    Return the position that all changelogs hold.
+
+    A store that the release before had not may hold none. One into which the group's last transaction wrote it has lost all.
+    """
     held = positions.get(spec.position_store)
-    if any(found != held for found in positions.values()):
-        raise ChangelogsApart(
-            spec.topic, partition, {spec.stores[store]: at.offset for store, (at, _) in positions.items()}
-        )
+    lost: set[str] = set()
+    if held is not None and committed is not None and committed.position <= held[0]:
+        lost = committed.stores & spec.stores.keys() - positions.keys()
+    if lost or any(found != held for found in positions.values()):
+        ends = {spec.stores[store]: at.offset for store, (at, _) in positions.items()}
+        raise ChangelogsApart(spec.topic, partition, ends | {spec.stores[store]: None for store in lost})
     return held
 
 

@@ -48,7 +48,7 @@ async def recover(
     """
     bounds = await host.bounds(spec.topic, partition)
     async with place:
-        processor, held, appends = await _restored(spec, partition, host, metrics)
+        processor, held, appends = await _restored(spec, partition, host, metrics, bounds.committed)
     try:
         position = start(spec.topic, partition, held, bounds)
     except SourceGap as gap:
@@ -86,14 +86,16 @@ def _tell_torn(spec: LaneSpec, partition: int, held: Position, committed: Commit
     metrics.torn()
 
 
-async def _restored(spec: LaneSpec, partition: int, host: LaneHost, metrics: LaneMetrics) -> Restored:
+async def _restored(
+    spec: LaneSpec, partition: int, host: LaneHost, metrics: LaneMetrics, committed: Committed | None
+) -> Restored:
     """Load the changelogs and restore a processor from them; what was loaded is given back on return."""
     try:
         loaded = await host.load(spec, partition)
     except CorruptRecordException as error:
         raise DamagedChangelog(spec.topic, partition, error) from error
     with gc_paused():
-        restoring = restore(spec, partition, loaded.stores)
+        restoring = restore(spec, partition, loaded.stores, committed)
         while True:
             try:
                 next(restoring)
