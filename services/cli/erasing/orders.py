@@ -55,9 +55,8 @@ async def order_person(
         for each in pseudonyms
     ]
     async with producer(kafka, linger_ms=5) as out:
-        await _send(
-            kafka, out, letters
-        )  # also first: of an erasure that is cut short nobody knows any more whom it meant
+        # Also first: of an erasure that is cut short nobody knows any more whom it meant.
+        await _send(kafka, out, letters)
         await _send(kafka, out, forget)
         try:
             await await_attribution(kafka, within_s)

@@ -17,8 +17,8 @@ from aiokafka.protocol.metadata import MetadataRequest
 from services.shared.errors import Fatal, Misfit
 from services.shared.kafka.bootstrap import find_cluster
 from services.shared.kafka.cause import find_cause
-from services.shared.kafka.damage import positions, take_again
-from services.shared.kafka.fetches import heed_fetches
+from services.shared.kafka.fetching.answers import heed_fetches
+from services.shared.kafka.fetching.damage import positions, take_again
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings
 

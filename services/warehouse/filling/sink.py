@@ -21,9 +21,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CorruptRecordException, KafkaError, OffsetOutOfRangeError
 
 from services.shared.errors import Fatal, Retryable
-from services.shared.kafka.as_read import take_as_read
 from services.shared.kafka.clients import consumer as new_consumer
-from services.shared.kafka.damage import damaged
+from services.shared.kafka.fetching.as_read import take_as_read
+from services.shared.kafka.fetching.damage import damaged
 from services.shared.kafka.settings import KafkaSettings
 from services.warehouse.domain.rows import Row
 from services.warehouse.erasing import Erasing

@@ -43,8 +43,8 @@ from services.shared.engine.faust_seam import consumer
 from services.shared.engine.faust_seam.app import make_app
 from services.shared.engine.faust_seam.chunks import ChunkScheduler
 from services.shared.engine.settings import EngineSettings
-from services.shared.kafka.as_read import learn_leaders, take_as_read
 from services.shared.kafka.asking import passes
+from services.shared.kafka.fetching.as_read import learn_leaders, take_as_read
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topic_ids import TopicsRequest, TopicsResponse, topic_id
 

@@ -10,118 +10,22 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from services.shared.errors import Retryable
 from services.shared.units import DAY_MS
 from services.warehouse.clickhouse.store import ClickHouseStore
-from services.warehouse.domain.erasing import Erasure
 from services.warehouse.domain.filters import EventFilter, PeopleFilter, SignalFilter
-from services.warehouse.domain.rows import Place, Row, columns, row
+from services.warehouse.domain.rows import columns
 from services.warehouse.ports import Store
-from tests.contract.warehouse.stored import T0, event, example, health, signal
-
-JO, OLD, OLDER, BEFORE, KIM, VISITOR, SOMEBODY = (
-    "u_jo__________________",
-    "u_old_________________",
-    "u_older_______________",
-    "u_before______________",
-    "u_kim_________________",
-    "u_visitor_____________",
-    "u_8f2k1mXw0qLr5tYvZ3Nb",
+from tests.contract.warehouse.people import (
+    JO,
+    KIM,
+    OLD,
+    SOMEBODY,
+    VISITOR,
+    details,
+    filled,
+    of_the_log,
+    order,
+    rows_of,
 )
-
-
-def details(offset: int, user: str, user_id: str, anonymous_id: str = "", account: str = "acme") -> Row:
-    value = example(
-        "event_details/examples/track.json",
-        event_id=f"e{offset}", user=user, user_id=user_id, anonymous_id=anonymous_id, account=account,
-    )  # fmt: skip
-    made = row(Place("usage-details", 0, offset, T0 + offset), "event_details", value)
-    assert made is not None
-    return made
-
-
-def order(at: int = 1_000, user: str = "", account: str = "") -> Erasure:
-    return Erasure(Place("usage-details", 0, at, T0 + at), user, SOMEBODY if user else "", account, T0 + at, "dpo")
-
-
-def filled(store: Store) -> None:
-    store.insert(
-        "events", [event(1, "e1", user=JO), event(2, "e2", user=KIM), event(3, "e3", user=JO, account="globex")]
-    )
-    store.insert("events", [event(4, "e4", user=VISITOR, account="", topic="usage-unattributed")])
-    store.insert(
-        "event_details",
-        [
-            details(1, JO, "jo@acme.com", "browser-1"),
-            details(2, KIM, "kim@acme.com", "browser-2"),
-            details(3, JO, "jo@acme.com", account="globex"),
-            details(4, VISITOR, "", "browser-1", account=""),
-        ],
-    )
-    store.insert("account_health", [health(1, "acme", lowest_user=JO), health(2, "globex", lowest_user=KIM)])
-    store.insert("signals", [signal(1, "acme", "nps", 1, "FIRING", summary=f"{JO} answered 2")])
-
-
-def of_the_log(rows: dict[str, int]) -> dict[str, int]:
-    """Return the numbers of rows without those of tables that only ClickHouse makes of others."""
-    return {table: count for table, count in rows.items() if table in ("events", "event_details", "people")}
-
-
-def rows_of(store: Store) -> dict[str, int]:
-    return {each["topic"]: each["rows"] for each in store.totals()}
-
-
-def test_traces_name_a_persons_browsers_and_accounts_and_count_rows(store: Store) -> None:
-    filled(store)
-
-    found = store.traces(user=JO)
-
-    assert found.pseudonyms == [JO, VISITOR]
-    assert found.accounts == ["acme", "globex"]
-    assert found.rows["events"] == 3
-    assert found.rows["event_details"] == 3
-    assert found.rows["people"] == 1
-    assert found.rows["account_health"] == found.rows["signals"] == 1
-    assert store.traces(account="acme").pseudonyms == [KIM]
-    assert store.traces(user="u_nobody______________").rows == {}
-
-
-def test_traces_name_other_ids_of_the_person_that_an_alias_linked(store: Store) -> None:
-    """Events that were sent under a former id are the person's; their details are kept under the former one."""
-    filled(store)
-    store.insert("events", [event(5, "e5", user=OLD, account="", topic="usage-unattributed"), event(6, "e5", user=JO)])
-    store.insert("event_details", [details(5, OLD, "old@acme.com", account="")])
-
-    assert list(store.traces(user=JO).others) == ["old@acme.com"]
-    assert list(store.traces(user=OLD).others) == ["jo@acme.com"]
-    assert list(store.traces(user=KIM).others) == list(store.traces(user=VISITOR).others) == []
-
-
-def test_traces_of_linked_ids_are_asked_for_and_followed_step_by_step(store: Store) -> None:
-    filled(store)
-    store.insert("events", [event(5, "e5", user=OLD, account="", topic="usage-unattributed"), event(6, "e5", user=JO)])
-    store.insert("event_details", [details(5, OLD, "old@acme.com", account="")])
-    store.insert("events", [event(7, "e7", user=OLDER, account="initech"), event(8, "e7", user=OLD, account="")])
-    store.insert(
-        "event_details", [details(7, OLDER, "older@acme.com", "browser-3"), details(9, BEFORE, "", "browser-3")]
-    )
-
-    found = store.traces(user=JO, linked=True)
-
-    assert list(found.linked) == ["old@acme.com", "older@acme.com"]
-    assert list(found.others) == []
-    assert found.pseudonyms == [JO, OLD, OLDER, *sorted([VISITOR, BEFORE])]
-    assert found.accounts == ["acme", "globex", "initech"]
-    assert list(store.traces(user=KIM, linked=True).linked) == []
-
-
-def test_a_person_may_have_been_seen_with_hundreds_of_browsers(store: Store) -> None:
-    filled(store)
-    seen = [f"u_{number:020}" for number in range(300)]
-    store.insert("event_details", [details(100 + number, each, "", f"b{number}") for number, each in enumerate(seen)])
-    store.insert("event_details", [details(1_000 + number, JO, "jo@acme.com", f"b{number}") for number in range(300)])
-
-    found = store.traces(user=JO)
-
-    assert found.pseudonyms == [JO, *sorted([*seen, VISITOR])]
-    assert found.rows["signals"] == 1
+from tests.contract.warehouse.stored import T0, event
 
 
 def test_an_erased_persons_details_go_and_the_numbers_stay(store: Store) -> None:
@@ -396,24 +300,3 @@ def test_every_column_that_may_hold_a_person_is_known_to_these_tests() -> None:
             "signals": ["body"],
         }
     )
-
-
-def test_a_part_that_was_set_aside_is_told_since_no_erasure_reaches_into_it(
-    server_store: ClickHouseStore, embedded_store: ClickHouseStore
-) -> None:
-    for store in (server_store, embedded_store):
-        filled(store)
-        assert (store.traces(user=JO).set_aside, store.traces(account="acme").set_aside) == ([], [])
-        (name,) = store._writer.query(
-            "SELECT name FROM system.parts WHERE database = currentDatabase() AND table = 'event_details' AND active"
-        ).result_rows[0]
-        store._writer.command(f"ALTER TABLE event_details DETACH PART '{name}'")
-
-        store.erase(order(user=JO))
-
-        for traces in (store.traces(user=JO), store.traces(account="acme")):
-            assert traces.set_aside == [f"event_details/{name}"]
-        store._writer.command(
-            f"ALTER TABLE event_details DROP DETACHED PART '{name}'", settings={"allow_drop_detached": 1}
-        )
-        assert store.traces(user=JO).set_aside == []

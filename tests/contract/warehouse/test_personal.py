@@ -15,8 +15,8 @@ from services.shared.http.server import serving
 from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
 from services.warehouse.domain.personal import PERSONAL_TABLES, REPEATED, personal_rows
 from services.warehouse.exporting_api import exporting_routes
+from tests.contract.warehouse.people import JO, KIM, filled
 from tests.contract.warehouse.stored import event
-from tests.contract.warehouse.test_erasing import JO, KIM, filled
 
 
 @pytest.fixture(params=["embedded", "server"])

@@ -11,8 +11,8 @@ from services.warehouse.domain.filters import EventFilter
 from services.warehouse.domain.rows import Row
 from services.warehouse.retention import keep_for
 from services.warehouse.settings import RetentionSettings
+from tests.contract.warehouse.people import details
 from tests.contract.warehouse.stored import event, health, signal
-from tests.contract.warehouse.test_erasing import details
 
 DAY_MS = 86_400_000
 

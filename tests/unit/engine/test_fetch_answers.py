@@ -20,7 +20,7 @@ from aiokafka.errors import (
 )
 from aiokafka.protocol.fetch import FetchRequest
 
-from services.shared.kafka.fetches import heed_fetches
+from services.shared.kafka.fetching.answers import heed_fetches
 
 TP = TopicPartition("events", 3)
 

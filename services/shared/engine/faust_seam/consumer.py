@@ -6,7 +6,7 @@ Faust's Kafka consumer with what it hard-codes set right: a private seam, held b
 - fetch_max_wait_ms: with 1500 the partitions that have records wait for those that have none;
 - what a fetch covers, so that lanes can tell a hole in the log from records that got lost on the way;
 - a batch whose checksum does not hold ends the consumer: only its partition is not read any more;
-- records stay as aiokafka's C parser makes them (`services.shared.kafka.as_read`);
+- records stay as aiokafka's C parser makes them (`services.shared.kafka.fetching.as_read`);
 - stopping: it waits for a rebalance under way, and the interpreter waits for its thread;
 - waiting: with all partitions full Faust sleeps a second and stops polling, and the group evicts the worker;
 - SASL and TLS by the options that all other clients of the project use.
@@ -27,9 +27,9 @@ from faust.types import TP
 from mode.threads import ServiceThread, WorkerThread
 
 from services.shared.engine.chunk import Fetched
-from services.shared.kafka.as_read import take_as_read
 from services.shared.kafka.bootstrap import find_cluster
-from services.shared.kafka.damage import damaged, positions, take_again
+from services.shared.kafka.fetching.as_read import take_as_read
+from services.shared.kafka.fetching.damage import damaged, positions, take_again
 
 FETCH_MAX_WAIT_MS = 50
 FETCH_MAX_BYTES = 16 << 20

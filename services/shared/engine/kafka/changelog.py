@@ -18,8 +18,8 @@ from aiokafka.errors import GroupLoadInProgressError, KafkaTimeoutError
 from services.shared.engine.fold.committed import Committed
 from services.shared.engine.fold.start import Bounds
 from services.shared.engine.processor import SourceRecord
-from services.shared.kafka.as_read import take_as_read
 from services.shared.kafka.clients import admin, consumer
+from services.shared.kafka.fetching.as_read import take_as_read
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topic_ids import NO_ID, topic_id
 from services.shared.process.garbage import gc_paused

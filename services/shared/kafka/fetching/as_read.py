@@ -8,7 +8,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from services.shared.kafka.fetches import Results, heed_fetches
+from services.shared.kafka.fetching.answers import Results, heed_fetches
 
 
 class _AsRead(Results):
