@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import httpx
 import msgspec
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from services.cli.erasing.traces import QueryAccess, refused
 from services.shared.errors import Fatal, Retryable, TidemarkError
@@ -50,19 +51,32 @@ def personal_lines(
 
 
 def _lines(client: httpx.Client, warehouse: QueryAccess, path: str, busy_s: float) -> Iterator[bytes]:
-    deadline = time.monotonic() + busy_s
-    while True:
-        with client.stream("GET", path) as answer:
-            if not answer.is_error:
-                rest = b""
-                for piece in answer.iter_bytes():
-                    *whole, rest = (rest + piece).split(b"\n")
-                    yield from whole
-                return
-            answer.read()
-        if b'"busy"' not in answer.content or time.monotonic() >= deadline:
-            raise _refused(warehouse, answer)
-        time.sleep(_AGAIN_S)
+    asking = Retrying(
+        retry=retry_if_result(_is_busy),
+        wait=wait_fixed(_AGAIN_S),
+        stop=stop_after_delay(busy_s),
+        retry_error_callback=lambda last: last.outcome and last.outcome.result(),
+    )
+    answer: httpx.Response = asking(_asked, client, path)
+    if answer.is_error:
+        raise _refused(warehouse, answer)
+    with closing(answer):
+        rest = b""
+        for piece in answer.iter_bytes():
+            *whole, rest = (rest + piece).split(b"\n")
+            yield from whole
+
+
+def _asked(client: httpx.Client, path: str) -> httpx.Response:
+    """Return the answer: its rows not read yet, an error whole."""
+    answer = client.send(client.build_request("GET", path), stream=True)
+    if answer.is_error:
+        answer.read()
+    return answer
+
+
+def _is_busy(answer: httpx.Response) -> bool:
+    return answer.is_error and b'"busy"' in answer.content
 
 
 def _refused(warehouse: QueryAccess, answer: httpx.Response) -> TidemarkError:

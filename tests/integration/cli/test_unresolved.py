@@ -160,17 +160,24 @@ async def log_on(kafka: KafkaSettings, log: Log) -> None:
         await publish(kafka, topic, records)
 
 
-@pytest.mark.integration
-async def test_what_was_given_up_of_somebody_who_was_erased_since_stays_out(kafka_settings: KafkaSettings) -> None:
-    log = Log(kafka_settings.partitions)
+async def given_up(kafka: KafkaSettings, of_kim: int) -> Log:
+    """So many events of Kim and one of Lee, whose accounts nobody has named within a week."""
+    log = Log(kafka.partitions)
     log.tick(at())
-    log.event("k", KIM, at(0, 1))
+    for number in range(of_kim):
+        log.event(f"k{number}", KIM, at(0, 1))
     log.event("l", LEE, at(0, 1))
     log.tick(at(7, 1))
     log.tick(at(7, 2))
     log.control("clock", {"mode": "ACCEPT", "epoch": 0, "at": at(7, 2)})
     log.runner().run()
-    await log_on(kafka_settings, log)
+    await log_on(kafka, log)
+    return log
+
+
+@pytest.mark.integration
+async def test_what_was_given_up_of_somebody_who_was_erased_since_stays_out(kafka_settings: KafkaSettings) -> None:
+    await given_up(kafka_settings, 1)
     order = codec.encoder("erasure")({"user": KIM, "at": at(7, 3)})
     await publish(kafka_settings, DEAD_LETTERS, [(KIM.encode(), order, 0)])
 
@@ -183,16 +190,7 @@ async def test_what_was_given_up_of_somebody_who_was_erased_since_stays_out(kafk
 @pytest.mark.integration
 async def test_what_was_given_up_comes_back_once_and_the_ledger_closes(kafka_settings: KafkaSettings) -> None:
     # Given users whose events were given up,
-    log = Log(kafka_settings.partitions)
-    log.tick(at())
-    for number in range(4):
-        log.event(f"k{number}", KIM, at(0, 1))
-    log.event("l", LEE, at(0, 1))
-    log.tick(at(7, 1))
-    log.tick(at(7, 2))
-    log.control("clock", {"mode": "ACCEPT", "epoch": 0, "at": at(7, 2)})
-    log.runner().run()
-    await log_on(kafka_settings, log)
+    log = await given_up(kafka_settings, 4)
     ledger = await ledger_audit.read(kafka_settings)
     assert (ledger.problems, ledger.without_account("unresolved")) == ([], 5)
 
