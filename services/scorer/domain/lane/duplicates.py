@@ -19,6 +19,7 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -135,7 +136,8 @@ class DuplicateWindow:
         self._seal_at = 0
         self._fresh: list[int] = []
         self._written: list[tuple[bytes, bytes]] = []
-        self._deletions: deque[bytes] = deque()
+        self._deletions: dict[bytes, None] = {}
+        """Keys whose records are still to be deleted, the oldest first."""
         self._loaded: dict[tuple[int, int], list[tuple[int, Run]]] = {}
 
     def seen(self, identity_: int) -> bool:
@@ -188,8 +190,9 @@ class DuplicateWindow:
         self._flush_fresh()
         written, self._written = self._written, []
         yield from written
-        for _ in range(min(DELETIONS_AT_ONCE, len(self._deletions))):
-            yield self._deletions.popleft(), None
+        for key in [*islice(self._deletions, DELETIONS_AT_ONCE)]:
+            del self._deletions[key]
+            yield key, None
 
     def load(self, key: bytes, value: bytes) -> None:
         """Take back one record of the changelog."""
@@ -214,7 +217,7 @@ class DuplicateWindow:
         for (block_hour, number), parts in sorted(self._loaded.items()):
             parts.sort(key=lambda part: part[0])
             if (block_hour, number) < oldest or block_hour > hour:
-                self._deletions.extend(_KEY.pack(_PREFIX, block_hour, number, record) for record, _ in parts)
+                self._delete(block_hour, number, (record for record, _ in parts))
                 continue
             block = _Block(block_hour, number)
             block.records = parts[-1][0] + 1
@@ -283,13 +286,17 @@ class DuplicateWindow:
             return
         key = _KEY.pack(_PREFIX, block.hour, block.number, block.records)
         block.records += 1
+        self._deletions.pop(key, None)  # after `clear` an hour may come once more, and its blocks are numbered anew
         self._written.append((key, np.array(self._fresh, "<u8").tobytes()))
         self._fresh = []
+
+    def _delete(self, hour: int, number: int, records: Iterable[int]) -> None:
+        self._deletions.update((_KEY.pack(_PREFIX, hour, number, record), None) for record in records)
 
     def _drop_oldest(self) -> None:
         block = self.blocks.popleft()
         self.sealed -= block.count
-        self._deletions.extend(_KEY.pack(_PREFIX, block.hour, block.number, record) for record in range(block.records))
+        self._delete(block.hour, block.number, range(block.records))
         for known in self._filters:
             if block in known.blocks:
                 known.blocks.remove(block)

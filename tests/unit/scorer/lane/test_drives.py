@@ -46,6 +46,19 @@ def test_a_lane_that_has_counted_an_event_refuses_to_be_driven_and_goes_on_live(
     assert lane.state.ledger.applied == 2
 
 
+def test_a_drive_over_hours_of_which_only_staging_was_known_counts_each_event_once_after_a_restart() -> None:
+    lane = UsageLane(start=0)
+    lane.clock("DRIVEN", at(), EPOCH)
+    lane.event("tried", when=at(0, 3), epoch=EPOCH, environment="staging")
+    lane.clock("DRIVEN", at(), EPOCH + 1)
+    lane.event("real", when=at(0, 3), epoch=EPOCH + 1)
+
+    again = lane.reopened()
+    again.event("real", when=at(0, 3), epoch=EPOCH + 1)
+
+    assert (again.state.ledger.applied, again.state.ledger.duplicates) == (1, 1)
+
+
 def test_handing_back_a_lane_that_nobody_drives_changes_nothing() -> None:
     lane = UsageLane()
     lane.event("live", when=at(0, 1))

@@ -117,6 +117,30 @@ def test_deletions_that_a_crash_cut_short_are_made_up_for() -> None:
     assert len(restored) == 0
 
 
+@pytest.mark.parametrize("written_before", [True, False])
+def test_an_hour_that_comes_again_in_a_log_whose_time_starts_anew_is_not_deleted_with_its_former_self(
+    written_before: bool,
+) -> None:
+    window = DuplicateWindow(100_000)
+    store: dict[bytes, bytes | None] = {}
+    window.roll(HOUR)
+    for number in range(3):
+        window.seen(number)
+        store |= dict(window.take_changes()) if written_before else {}
+    window.clear()
+    window.roll(HOUR)
+    window.seen(7)
+    for key, value in window.take_changes():
+        store[key] = value
+    restored = DuplicateWindow(100_000)
+    for key, value in store.items():
+        if value is not None:
+            restored.load(key, value)
+    restored.loaded(window.hour, window.oldest, 0)
+
+    assert restored.identities() == window.identities() == {7}
+
+
 def test_more_ids_than_the_limit_shorten_the_window_and_are_reported() -> None:
     window = DuplicateWindow(8_000)
     window.roll(HOUR)
