@@ -282,7 +282,7 @@ class AttributionFold:
         again = user.same == known_as
         if not user.become(known_as, link["occurred_at"], authority, internal=link["internal"]):
             return False
-        if again and not user.stays and not user.named:
+        if again:  # all that was known has gone along
             return True
         self._merge(link, known_as, user.accounts(self.state.aliases))
         via = "EVENT" if user.rank & 1 else "DOMAIN"

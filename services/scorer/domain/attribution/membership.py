@@ -182,9 +182,8 @@ class KnownUser:
         return True
 
     def _be_oneself(self) -> None:
-        """Be nobody else any more, if what says so is of less authority than what calls say of this user itself."""
-        if self.same and max(self.authority, self.named_authority) > self.same_authority:
-            self.same, self.same_authority, self.same_at, self.same_internal = "", 0, 0, False
+        """Be nobody else any more: what calls of no more authority say goes to the other one, and never comes here."""
+        self.same, self.same_authority, self.same_at, self.same_internal = "", 0, 0, False
 
     def accounts(self, aliases: Mapping[str, str]) -> list[str]:
         """Return the accounts that were ever said of this user, as far as they are kept."""
@@ -230,8 +229,6 @@ def _with(stays: list[Stay], account: str, at: int) -> list[Stay]:
     around = [stay for stay in stays if stay.since <= at <= stay.last]
     split: list[Stay] = []
     for stay in around:  # at most one; the later record wins for its very moment
-        if stay.account == account:
-            return stays
         if stay.since < at:
             before.append(stay._replace(last=stay.since))
         if stay.last > at:

@@ -51,6 +51,14 @@ def test_what_waited_of_a_user_who_turns_out_to_be_staff_is_staffs(lane: Attribu
     assert internal(lane) == expected[recovered:]
 
 
+def test_a_user_is_staff_no_more_once_a_call_comes_of_which_ingest_says_so(lane: AttributionLane) -> None:
+    lane.member("acme", internal=True)
+    lane.member("acme", at(0, 1), internal=False)
+    lane.event("e1", forwards=1)
+
+    assert internal(lane) == [("e1", False)]
+
+
 def test_what_an_anonymous_id_of_staff_said_goes_along_as_staffs(lane: AttributionLane) -> None:
     lane.member("acme", user=ANON, authority="BROWSER")
     lane.link("NAMED", ANON, "globex", authority="BROWSER")

@@ -122,6 +122,15 @@ def test_a_browser_cannot_add_to_the_accounts_that_a_server_names(lane: Attribut
 # authority
 
 
+def test_what_a_browsers_events_name_says_nothing_once_a_servers_have_named_an_account(lane: AttributionLane) -> None:
+    lane.link("NAMED", account="acme", authority="SERVER")
+    lane.link("NAMED", account="evil", authority="BROWSER")
+    lane.event("e1")
+
+    assert lane.forwarded == [("e1", "acme")]
+    assert lane.state.ledger.links_ignored == 1
+
+
 def test_what_a_browser_says_never_overrides_a_server(lane: AttributionLane) -> None:
     lane.member("acme", authority="SERVER")
     lane.member("evil", at(0, 1), authority="BROWSER")
@@ -313,6 +322,14 @@ def test_several_accounts_that_turn_out_to_be_one_are_no_riddle_any_more(lane: A
     lane.aliases(**{"crm-17": "acme"})
 
     assert lane.forwarded == [("e1", "acme")]
+
+
+def test_what_waits_of_a_user_of_whom_nothing_is_known_waits_on_whatever_aliases_come(lane: AttributionLane) -> None:
+    lane.event("e1")
+    lane.aliases(**{"crm-17": "acme"})
+
+    assert lane.forwarded == []
+    assert len(lane.state.waiting) == 1
 
 
 def test_a_new_table_of_aliases_takes_the_place_of_the_old(lane: AttributionLane) -> None:

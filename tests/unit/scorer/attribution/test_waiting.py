@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from services.scorer.domain.attribution.fold import STEP_EVENTS
 from services.scorer.domain.attribution.membership import MOST_MEMBERSHIPS, MOST_NAMED
 from services.scorer.domain.attribution.waiting import WaitingBounds
 from services.shared.errors import IncompatibleState
 from services.shared.units import DAY_MS, HOUR_MS
 from tests.support.attribution import ANON, KIM, AttributionLane, encode, event
-from tests.support.scorer import at
+from tests.support.scorer import at, tick
 
 SMALL = WaitingBounds(of_user=5, identified=8, identified_bytes=1 << 20, anonymous=3, anonymous_bytes=1 << 20)
 SIZE = len(encode("usage_event", event("e0")))
@@ -130,6 +131,48 @@ def test_what_came_before_a_step_was_accepted_waits_from_then(recovered: bool) -
     assert lane.unresolved[-1] == ("e3", "no_account")
 
 
+def test_what_came_before_a_step_was_accepted_waits_from_then_whatever_steps_are_refused_later() -> None:
+    lane = AttributionLane()
+    lane.event("e1")
+    lane.event("e2", when=at(9, 1))
+    lane.clock("ACCEPT", at(9, 3))
+    for _ in range(2):
+        lane.tick(at(100))  # a wrong clock
+        lane.clock("REFUSE", at(100))
+    lane.tick(at(16, 3) - 1)
+    assert lane.unresolved == [("e1", "no_account")]
+
+    lane.tick(at(16, 3))
+
+    assert lane.unresolved[1:] == [("e2", "no_account")]
+
+
+def test_what_has_waited_in_vain_goes_in_steps() -> None:
+    lane = AttributionLane()
+    for number in range(2 * STEP_EVENTS + 1):
+        lane.event(f"e{number}")
+
+    steps = lane.fold.tick({**tick(at(7)), "settled": at(7)}, at(7), 0)
+
+    assert len(list(steps or ())) == 2
+    assert lane.state.ledger.expired_identified == 2 * STEP_EVENTS + 1
+
+
+def test_a_clock_record_for_a_drive_changes_nothing_here() -> None:
+    lane = AttributionLane()
+    lane.clock("DRIVEN", at(3))
+
+    assert (lane.state.clock.now, lane.state.ledger.controls_ignored) == (at(), 1)
+
+
+def test_a_drive_moves_no_log_time_also_where_it_is_ahead_of_it() -> None:
+    lane = AttributionLane()
+    lane.event("e1", when=at(3), epoch=7, historical=True)
+    lane.tick(at(4), epoch=7)
+
+    assert lane.state.clock.now == at()
+
+
 def test_what_a_drive_brings_waits_from_when_it_came() -> None:
     lane = AttributionLane(start=at(300))
     lane.event("e1", when=at(), epoch=7, historical=True)
@@ -167,13 +210,28 @@ def test_anonymous_visitors_never_take_the_place_of_identified_users() -> None:
     assert lane.state.ledger.evicted_anonymous == 47
 
 
+def test_a_later_event_of_a_user_may_have_to_go_before_an_earlier_one() -> None:
+    lane = AttributionLane(SMALL)
+    lane.event("e1")
+    lane.event("e2", internal=True)  # beside the visitors, as staff
+    for number in range(3):
+        lane.event(f"v{number}", f"{ANON}-{number}")
+    assert waiting(lane, KIM) == 1
+
+    lane.member("acme")
+
+    assert lane.forwarded == [("e1", "acme")]
+    assert waiting(lane, KIM) == 0
+
+
 def test_a_pool_is_bounded_in_bytes() -> None:
     lane = AttributionLane(SMALL._replace(of_user=100, identified=100, identified_bytes=3 * SIZE))
     for number in range(5):
         lane.event(f"e{number}")
 
     assert [id_ for id_, _ in lane.unresolved] == ["e0", "e1"]
-    assert lane.state.waiting.bytes == 3 * SIZE
+    lane.event("v1", ANON)
+    assert lane.state.waiting.bytes == 3 * SIZE + len(encode("usage_event", event("v1", ANON)))
 
 
 def test_what_a_browsers_key_sends_takes_no_place_of_what_a_servers_key_sent() -> None:
@@ -239,6 +297,14 @@ def test_users_are_bounded_in_bytes_whatever_is_said_of_them() -> None:
     assert lane.state.users.counts()[2] == 20
     assert lane.state.users.evicted[1] > 900
     assert lane.reopened().state.users.bytes == lane.state.users.bytes
+
+
+def test_what_is_known_of_a_user_takes_room_once_however_often_something_is_said() -> None:
+    lane = AttributionLane()
+    for hour in range(9):
+        lane.member("acme" if hour % 2 else "globex", at(0, hour))
+
+    assert lane.state.users.bytes == lane.reopened().state.users.bytes
 
 
 def test_a_lane_knows_so_many_users_and_forgets_who_was_not_seen_for_longest() -> None:
@@ -311,6 +377,7 @@ def test_every_event_is_on_exactly_one_line() -> None:
         lane.event(f"l{number}", "u_lee")
         lane.event(f"a{number}", ANON)
         lane.event(f"v{number}", f"{ANON}-{number}")
+    assert (lane.state.counted().received, lane.state.counted().waiting) == (12 * 5, 5 + 3)
     lane.tick(at() + 3 * DAY_MS)
     lane.tick(at() + 7 * DAY_MS + HOUR_MS)
     lane.event("s", environment="staging")
