@@ -270,7 +270,7 @@ class AttributionFold:
             taken = user.join(link["account"], link["occurred_at"], rank_of(authority, link["via"]))
         else:
             taken = user.name(link["account"], authority)
-        if taken or (user.internal != internal and state.users.get(name) is not None):
+        if taken or user.internal != internal:  # of somebody new a call that says so is always taken
             state.users.put(name, user, state.day)
         return taken
 

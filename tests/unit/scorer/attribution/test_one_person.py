@@ -92,6 +92,26 @@ def test_memberships_of_an_anonymous_id_go_along(lane: AttributionLane) -> None:
     ]
 
 
+def test_what_has_gone_along_to_one_person_does_not_go_to_the_next(lane: AttributionLane) -> None:
+    lane.member("acme", user=ANON, authority="BROWSER")
+    lane.same(known_as=KIM, when=at(0, 1))
+    lane.same(known_as="u_lee", when=at(0, 2))
+
+    assert lane.links == [("MEMBER", KIM, "acme")]
+    assert lane.merges == [("acme", ANON, KIM)]
+
+
+def test_somebody_who_was_first_heard_of_as_a_former_id_is_identified_once_a_call_says_so(
+    lane: AttributionLane,
+) -> None:
+    lane.link("NAMED", account="acme", authority="BROWSER", identified=False)
+    assert lane.state.users.counts() == (1, 0, 0)
+
+    lane.link("NAMED", account="acme", authority="BROWSER")
+
+    assert lane.state.users.counts() == (0, 1, 0)
+
+
 def test_accounts_that_have_counted_an_anonymous_person_are_told_who_it_is(lane: AttributionLane) -> None:
     lane.link("NAMED", ANON, "globex")
     lane.member("acme", user=ANON)
@@ -133,9 +153,12 @@ def test_what_a_server_says_of_an_identity_brings_it_back_from_where_a_browser_h
     assert (lane.forwarded, lane.moved, lane.links) == ([("e1", "acme")], [], [])
 
 
-def test_what_a_browser_says_of_an_identity_that_was_brought_back_stays_with_it(lane: AttributionLane) -> None:
+@pytest.mark.parametrize("kind", ["MEMBER", "NAMED"])
+def test_what_a_browser_says_of_an_identity_that_was_brought_back_stays_with_it(
+    lane: AttributionLane, kind: str
+) -> None:
     lane.same(KIM, "u_evil", authority="BROWSER")
-    lane.member("acme", authority="SERVER")
+    lane.link(kind, account="acme", authority="SERVER")
     lane.link("NAMED", KIM, "globex", authority="BROWSER")
 
     assert (lane.links, lane.merges) == ([], [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.scorer.domain.attribution.fold import STEP_EVENTS
+from services.scorer.domain.attribution.ledger import AttributionCounters
 from services.scorer.domain.attribution.membership import MOST_MEMBERSHIPS, MOST_NAMED
 from services.scorer.domain.attribution.waiting import WaitingBounds
 from services.shared.errors import IncompatibleState
@@ -131,7 +132,8 @@ def test_what_came_before_a_step_was_accepted_waits_from_then(recovered: bool) -
     assert lane.unresolved[-1] == ("e3", "no_account")
 
 
-def test_what_came_before_a_step_was_accepted_waits_from_then_whatever_steps_are_refused_later() -> None:
+@pytest.mark.parametrize("recovered", [False, True])
+def test_what_came_before_a_step_was_accepted_waits_from_then_whatever_steps_are_refused_later(recovered: bool) -> None:
     lane = AttributionLane()
     lane.event("e1")
     lane.event("e2", when=at(9, 1))
@@ -139,12 +141,15 @@ def test_what_came_before_a_step_was_accepted_waits_from_then_whatever_steps_are
     for _ in range(2):
         lane.tick(at(100))  # a wrong clock
         lane.clock("REFUSE", at(100))
-    lane.tick(at(16, 3) - 1)
     assert lane.unresolved == [("e1", "no_account")]
+    lane = lane.reopened() if recovered else lane
+    lane.out.clear()
+    lane.tick(at(16, 3) - 1)
+    assert lane.unresolved == []
 
     lane.tick(at(16, 3))
 
-    assert lane.unresolved[1:] == [("e2", "no_account")]
+    assert lane.unresolved == [("e2", "no_account")]
 
 
 def test_what_has_waited_in_vain_goes_in_steps() -> None:
@@ -365,6 +370,19 @@ def test_state_of_a_newer_format_is_refused() -> None:
     for key in (b"u:kim", b"w:" + bytes(8), b"l:clock", b"l:ledger"):
         with pytest.raises(IncompatibleState, match="a later one"):
             lane.state.restore(key, b"\x09")
+
+
+def test_all_that_becomes_of_an_event_adds_up_to_what_was_received() -> None:
+    beside = {
+        name
+        for name in AttributionCounters.__struct_fields__
+        if name.startswith(("links", "users_"))
+        or name in ("merges", "ticks", "clocks", "aliases", "controls_ignored", "steps_refused")
+    }
+    becomes = [name for name in AttributionCounters.__struct_fields__ if name not in beside]
+    counted = AttributionCounters(**{name: 1 << n for n, name in enumerate(becomes)})
+
+    assert counted.received == (1 << len(becomes)) - 1
 
 
 def test_every_event_is_on_exactly_one_line() -> None:
