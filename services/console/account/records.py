@@ -16,8 +16,8 @@ import msgspec
 
 from services.shared.tracking_plan.judgements import JUDGEMENT
 from services.shared.tracking_plan.losses import loss_of
-from services.shared.tracking_plan.state_values import MAX_ABSENT_DAYS
-from services.shared.units import date_of, written_date
+from services.shared.tracking_plan.state_values import WITHDRAWN, planned_absence
+from services.shared.units import date_of, day_number, written_date
 
 KINDS: Mapping[str, str] = {
     "contact": "Customer Contacted",
@@ -39,7 +39,7 @@ _DAY_OF = {
     "goal": "due",
     "reached": "",
     "handoff": "",
-    "absence": "from",
+    "absence": "",
     "churn": "date",
     "judged": "",
 }
@@ -63,7 +63,7 @@ class Recorded:
     on: date
     """The day of which it speaks: of a goal when it is due, of an absence its first, else when it was."""
     until: date | None
-    """The last day of an absence."""
+    """The last day of an absence; None: it was taken back."""
     said: date
     """The day on which it was recorded, or happened."""
     author: str
@@ -95,13 +95,13 @@ def recorded(events: Iterable[Mapping[str, Any]], known_until: date | None = Non
         known_until: Leave out what became known after this day.
     """
     kinds = {name: kind for kind, name in KINDS.items()}
-    found: list[Recorded] = []
+    found: list[tuple[str, Recorded]] = []
     for event in sorted(events, key=lambda each: str(each["occurred_at"]), reverse=True):
         if known_until is not None and event["received_at"][:10] > known_until.isoformat():
             continue
         made = _one(kinds[event["name"]], event) if is_record(event) else None
         if made is not None:
-            found.append(made)
+            found.append((str(event["occurred_at"]), made))
     return _with_ends(_standing(found))
 
 
@@ -125,13 +125,15 @@ def _one(kind: str, event: Mapping[str, Any]) -> Recorded | None:
     loss = loss_of(event["properties"]) if kind == "churn" else None
     if loss:
         on = date_of(loss.day)
-    until = day_of(properties.get("to")) if kind == "absence" else None
+    until = None
     if kind == "absence":
         # As the scorer reads it: what it refused holds no signal back, so nobody shall think that it does.
-        if on is None or properties.get("scope") != "account":
+        received = day_number(datetime.fromisoformat(event["received_at"]).astimezone(UTC).date())
+        planned = planned_absence(properties, has_user=False, today=received)
+        if isinstance(planned, list) or not planned.of_account:
             return None
-        if not properties.get("withdrawn") and (until is None or not 0 <= (until - on).days < MAX_ABSENT_DAYS):
-            return None
+        on = date_of(planned.first_day)
+        until = None if planned.last_day == WITHDRAWN else date_of(planned.last_day)
     author = str(properties.get("author") or event.get("user_id") or "")
     return Recorded(kind, on or said, until, said, author, properties, event["event_id"], names_day=loss is not None)
 
@@ -144,19 +146,23 @@ def day_of(given: object) -> date | None:
         return None
 
 
-def _standing(newest_first: list[Recorded]) -> list[Recorded]:
-    """Leave out absences that a newer event of the same first day replaced or took back."""
-    seen: set[date] = set()
-    kept = []
-    for each in newest_first:
+def _standing(newest_first: list[tuple[str, Recorded]]) -> list[Recorded]:
+    """
+    Leave out absences that a newer event of the same first day replaced or took back.
+
+    Of two of one moment the longer one stands, as for the scorer.
+    """
+    standing: dict[date, tuple[tuple[str, date], Recorded]] = {}
+    for at, each in newest_first:
         if each.kind == "absence":
-            if each.on in seen:
-                continue
-            seen.add(each.on)
-            if each.properties.get("withdrawn"):
-                continue
-        kept.append(each)
-    return kept
+            rank = at, each.until or date.min
+            if each.on not in standing or rank > standing[each.on][0]:
+                standing[each.on] = rank, each
+    return [
+        each
+        for _, each in newest_first
+        if each.kind != "absence" or (each.until is not None and standing[each.on][1] is each)
+    ]
 
 
 def _with_ends(newest_first: list[Recorded]) -> list[Recorded]:

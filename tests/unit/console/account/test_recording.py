@@ -184,6 +184,34 @@ def test_an_absence_that_the_scorer_refuses_is_not_shown_as_one(to: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("said", "until"),
+    [
+        ({"from": 1_806_537_600, "to": "20270409"}, date(2027, 4, 9)),
+        ({"from": "2027-04-02T00:30:00+02:00"}, date(2027, 4, 9)),
+        ({"withdrawn": "false"}, date(2027, 4, 9)),
+        ({"from": "2028-04-02", "to": "2028-04-03"}, None),
+    ],
+)
+def test_an_absence_is_read_as_the_scorer_reads_it(said: dict[str, Any], until: date | None) -> None:
+    """Days as numbers and with a zone, what takes one back, and how far ahead one may lie."""
+    planned = event("absence")
+    planned["properties"] = msgspec.json.encode({**msgspec.json.decode(planned["properties"]), **said}).decode()
+
+    assert [(each.on, each.until) for each in recorded([planned])] == ([(date(2027, 4, 1), until)] if until else [])
+
+
+@pytest.mark.parametrize("longer_first", [True, False])
+def test_of_two_statements_of_one_moment_on_an_absence_the_longer_one_stands_as_for_the_scorer(
+    longer_first: bool,
+) -> None:
+    longer, shorter = event("absence"), event("absence", to="2027-04-05")
+
+    found = recorded([longer, shorter] if longer_first else [shorter, longer])
+
+    assert [each.until for each in found] == [date(2027, 4, 9)]
+
+
+@pytest.mark.parametrize(
     "properties", ["[]", "{", '{"from": 3, "scope": "account"}', '{"scope": "person", "from": "2027-01-01"}']
 )
 def test_what_others_sent_under_the_same_names_breaks_nothing(properties: str) -> None:
