@@ -62,10 +62,7 @@ class Facts:
         if at >= known and value == before and known != UNSAID:
             self.times[place] = at
             return False
-        if known == UNSAID:
-            self._keep(place, at, [(at, value)])
-        else:
-            self._keep(place, max(at, known), _with(self.history(place), known, (at, value)))
+        self._keep(place, max(at, known), _with(self.history(place), known, (at, value)))
         return self.values[place] != before
 
     def history(self, place: int) -> list[Since]:
@@ -88,7 +85,7 @@ class Facts:
 
 
 def _with(history: list[Since], said: int, new: Since) -> list[Since]:
-    """Put a statement among those before and after it; the last of them was repeated at `said`."""
+    """Put a statement among those before and after it, if there are any; the last of them was repeated at `said`."""
     at, value = new
     index = bisect_right([since for since, _ in history], at)
     before, after = history[:index], history[index:]

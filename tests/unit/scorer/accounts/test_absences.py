@@ -125,12 +125,38 @@ def test_the_absences_of_two_people_who_are_one_are_those_of_one() -> None:
     assert not merge(known, 1, 2)
 
 
+def test_only_a_statement_that_changes_an_absence_is_news() -> None:
+    known: Absences = {}
+
+    assert note(known, ACCOUNT, DAY, DAY + 4, 10)
+    assert note(known, ACCOUNT, DAY, DAY + 4, 11) is False
+    assert note(known, ACCOUNT, DAY, DAY + 5, 11)  # of two of one moment the longer one
+    assert note(known, ACCOUNT, DAY, DAY + 3, 11) is False
+    assert note(known, ACCOUNT, DAY, DAY + 3, 10) is False
+    assert note(known, ACCOUNT, DAY, DAY + 3, 12)
+    assert known == {(ACCOUNT, DAY): (DAY + 3, 12)}
+
+
+def test_absences_that_meet_are_one_and_one_within_another_makes_it_no_shorter() -> None:
+    known: Absences = {
+        (ACCOUNT, DAY): (DAY + 9, 1),
+        (ACCOUNT, DAY + 2): (DAY + 3, 1),
+        (ACCOUNT, DAY + 10): (DAY + 11, 1),
+        (ACCOUNT, DAY + 13): (DAY + 14, 1),
+    }
+
+    assert of_account(known) == [(DAY, DAY + 11), (DAY + 13, DAY + 14)]
+
+
 def test_beyond_the_bound_an_absence_is_left_out_and_told() -> None:
     lane = UsageLane()
     for number in range(MAX_ABSENCES + 1):
         away(lane, number, number, user="ann", properties={"scope": "person"})
 
+    away(lane, 3, 4, event_id="longer", user="ann", properties={"scope": "person"}, when=at(0, 1))
+
     assert len(kept(lane)) == MAX_ABSENCES
+    assert kept(lane)[person_of("ann"), DAY + 3] == (DAY + 4, at(0, 1))
     assert [(r.reason, r.field) for r in lane.rejections()] == [("too_many_absences", "properties.from")]
     assert lane.state.ledger.fields_rejected == 1
 

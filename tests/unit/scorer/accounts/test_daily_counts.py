@@ -43,7 +43,13 @@ def test_a_count_over_two_bytes_is_exact_and_leaves_with_its_day() -> None:
     history = counted.history(EVENTS, 1002)
     assert history is not None
     assert history[-3:].tolist() == [3_065_535, 0, 0]
+    counted.add(EVENTS, 1001, 70_000)
+    counted.advance(1000 + SPAN - 1)
+    assert (counted.get(EVENTS, 1000), counted.get(EVENTS, 1001)) == (3_065_535, 70_000)
+    assert counted.history(EVENTS, 1000 + SPAN)[-1] == 0  # type: ignore[index]
     counted.advance(1000 + SPAN)
+    assert counted.large == {(EVENTS, 1001): 70_000}
+    counted.advance(1000 + SPAN + 1)
     assert counted.large is None
 
 
@@ -69,6 +75,29 @@ def test_looking_ahead_of_the_ring_sees_empty_days() -> None:
         history = counted.history(EVENTS, 1000 + ahead)
         assert history is not None
         assert history.sum() == (3 if ahead < SPAN else 0)
+
+
+def test_looking_back_sees_no_newer_day_in_the_place_of_one_that_is_forgotten() -> None:
+    counted = DailyCounts(999, 5)
+    for day in range(1000, 1000 + SPAN + 2):
+        counted.add(EVENTS, day, day)
+    last = 1000 + SPAN + 1
+
+    for back in (0, 1, 2, 255):
+        history = counted.history(EVENTS, last - back)
+        assert history is not None
+        assert history.tolist() == [0] * back + list(range(1002, last - back + 1))
+
+
+def test_a_large_count_of_a_day_after_the_last_or_of_another_kind_is_not_taken_for_one_before() -> None:
+    counted = DailyCounts(999, 5)
+    counted.add(EVENTS, 1001, 70_000)
+    counted.add(ACTIVE, 1000, 1)
+
+    for place, end, expected in ((EVENTS, 1000, 0), (EVENTS, 1001, 70_000), (ACTIVE, 1001, 1)):
+        history = counted.history(place, end)
+        assert history is not None
+        assert history.sum() == expected
 
 
 def test_a_day_out_of_reach_is_refused() -> None:

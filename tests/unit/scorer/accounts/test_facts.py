@@ -101,6 +101,24 @@ def test_a_late_statement_within_the_time_of_the_present_value_ends_when_that_wa
     assert (facts.values[3], facts.times[3]) == (40, 300)
 
 
+def test_each_fact_has_former_values_of_its_own() -> None:
+    facts = Facts(8)
+    for value, when in ((1, 100), (2, 200), (3, 300)):
+        facts.set(3, value, when)
+        facts.set(4, -value, when)
+
+    assert facts.history(3) == [(100, 1), (200, 2), (300, 3)]
+    assert facts.history(4) == [(100, -1), (200, -2), (300, -3)]
+
+
+def test_a_change_that_a_statement_of_the_same_moment_undoes_is_no_former_value() -> None:
+    facts = Facts(8)
+    for value, when in (("pro", 100), ("basic", 200), ("pro", 200)):
+        facts.set(3, value, when)
+
+    assert facts.history(3) == [(100, "pro")]
+
+
 def test_the_last_eight_former_values_are_kept() -> None:
     facts = Facts(8)
     for value in range(12):

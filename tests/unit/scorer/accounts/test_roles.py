@@ -11,6 +11,7 @@ import pytest
 from services.scorer.domain.accounts import roles as module
 from services.scorer.domain.accounts.roles import OTHER, UNKNOWN, Roles, role_code
 from services.scorer.domain.lane.account_format import ROLES
+from services.scorer.domain.units import HOUR_MS
 from tests.support.plans import plan_of
 from tests.support.scorer import UsageLane, at
 
@@ -37,6 +38,17 @@ def test_statements_in_any_order_lead_to_the_same_role() -> None:
             identify(lane, number, role, hour=hour, received_at=at(0, 8))
 
         assert role_of(lane) == "viewer", order
+
+
+def test_a_role_that_is_said_again_within_the_hour_is_no_news_and_later_or_another_one_is() -> None:
+    roles = Roles()
+    start = at(0, 1)
+
+    assert roles.note(7, 1, start)
+    assert not roles.note(7, 1, start + HOUR_MS - 1)
+    assert roles.note(7, 2, start + HOUR_MS - 1)
+    assert roles.note(7, 2, start + 2 * HOUR_MS)
+    assert not roles.note(7, 2, start + 2 * HOUR_MS)
 
 
 @pytest.mark.parametrize(("sent", "role"), [("ADMIN", "admin"), ("guest", "other"), (None, None), ("", "other")])

@@ -53,7 +53,15 @@ def test_a_low_answer_makes_a_detractor_for_90_days() -> None:
     assert (found.responses, found.mean) == (2, 3.0)
 
 
-@pytest.mark.parametrize(("scale", "low", "high"), [((0, 10), 6, 7), ((1, 5), 3, 4)])
+def test_the_latest_answer_is_the_one_that_was_given_last_and_an_old_one_is_the_lowest_of_nobody() -> None:
+    answers: Answers = {"ann": (NOW - 91 * DAY_MS, 3), "bob": (NOW - 92 * DAY_MS, 9)}
+    found = sentiment(answers, NOW)
+
+    assert (found.latest_score, found.latest_at) == (3, NOW - 91 * DAY_MS)
+    assert (found.detractors_90, found.lowest_score_90, found.lowest_user_90) == (0, -1, "")
+
+
+@pytest.mark.parametrize(("scale", "low", "high"), [((0, 10), 6, 7), ((1, 5), 3, 4), ((0, 100), 60, 61)])
 def test_the_lower_six_tenths_of_a_scale_are_those_of_detractors(scale: tuple[int, int], low: int, high: int) -> None:
     assert sentiment({"ann": (NOW, low), "bob": (NOW, high)}, NOW, scale).detractors_90 == 1
 
