@@ -37,9 +37,7 @@ def text(value: Any, field: str, limit: int) -> str:
         raise Rejected(Code.WRONG_TYPE, field, f"{field} must be text")
     if len(value) > limit:
         raise Rejected(Code.TOO_LONG, field, f"{len(value)} characters; at most {limit} are taken")
-    if value.isprintable():
-        return "" if not value or value.isspace() else value
-    if _CONTROL.search(value):
+    if not value.isprintable() and _CONTROL.search(value):
         raise Rejected(Code.CONTROL_CHARACTERS, field, f"{field} holds control characters; remove them")
     return "" if value.isspace() else value
 

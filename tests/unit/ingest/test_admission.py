@@ -194,6 +194,26 @@ def test_integers_are_taken_as_ids() -> None:
     assert (admitted.event["user"], admitted.event["event_id"], admitted.event["account"]) == (user("7"), "8", "9")
 
 
+def test_what_an_event_says_of_its_context_goes_before_what_its_batch_says() -> None:
+    batch = Request("web", "production", NOW, context={"ip": "10.0.0.1", "groupId": "acme"})
+    event = {"type": "track", "event": "x", "userId": "u", "messageId": "m"}
+
+    own, without = taken({**event, "context": {"groupId": "globex"}}, batch), taken(event, batch)
+
+    assert [each.event["account"] for each in (own, without)] == ["globex", "acme"]
+    assert own.details is not None
+    assert json.loads(own.details["extra"]) == {"context": {"ip": "10.0.0.1", "groupId": "globex"}}
+    assert batch.context == {"ip": "10.0.0.1", "groupId": "acme"}
+
+
+@pytest.mark.parametrize("event", [{"type": "identify"}, {"type": "group", "groupId": "acme"}])
+def test_only_of_pages_and_screens_a_name_is_a_field_of_its_own(event: dict[str, Any]) -> None:
+    details = taken({**event, "userId": "u", "messageId": "m", "name": "Ann"}).details
+
+    assert details is not None
+    assert json.loads(details["extra"])["name"] == "Ann"
+
+
 def test_types_may_be_letters_and_of_any_case() -> None:
     kinds = [taken({**BASE, "type": kind}).event["kind"] for kind in ("Track", "t", "PAGE", "s")]
 
@@ -340,6 +360,10 @@ def test_what_a_browser_calls_anonymous_is_never_a_user() -> None:
     ("raw", "kind", "field", "detail"),
     [
         (b"", "", "", "there is no event here; leave out the comma before or after it"),
+        (b'{"userId":"u"}', "", "type", "type is missing; send one of track, page, screen, identify, group, alias"),
+        (b'{"type":"","userId":"u"}', "", "type", "type is missing; send one of track"),
+        (b'{"type":7,"userId":"u"}', "", "type", "type must be text"),
+        (b'{"type":"trak","userId":"u"}', "", "type", "'trak' is no type of event; send one of track"),
         (b'{"batch":[]}', "TRACK", "event", "this path takes one event; send a batch to /v1/batch"),
         (
             b'{"a":"' + b"x" * 40_000 + b'"}',

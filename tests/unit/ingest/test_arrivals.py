@@ -37,6 +37,12 @@ def test_an_event_without_an_account_is_known_again_once_it_has_one(example: dic
     assert again.verdict == "attributed"
 
 
+def test_a_way_to_an_account_that_this_version_does_not_know_is_not_shown(example: dict[str, Any]) -> None:
+    arrival = Arrivals().of_event(example | {"via": "UNKNOWN"})
+
+    assert (arrival.verdict, arrival.account, arrival.via) == ("accepted", example["account"], "")
+
+
 def test_of_events_without_an_account_only_the_latest_are_remembered(example: dict[str, Any]) -> None:
     arrivals = Arrivals()
     for number in range(10_001):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Generator
 from typing import Any, TypeVar
 
@@ -65,6 +66,48 @@ def test_the_context_of_a_batch_and_all_its_copies_are_bounded(event: bytes) -> 
         batch(6, widest, limits, event=event)
     with pytest.raises(Rejected, match="the batch's context is 41 bytes; at most 40"):
         batch(1, widest.replace(b"x", b"xx", 1), limits, event=event)
+
+
+PLAIN = b'{"batch":[]}'
+_RAW = zlib.compressobj(wbits=-15)
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (PLAIN, ""),
+        (PLAIN, "identity"),
+        (PLAIN, "gzip"),
+        (PLAIN, "x-gzip"),
+        (PLAIN, "deflate"),
+        (gzip.compress(PLAIN), ""),
+        (gzip.compress(PLAIN), "deflate"),
+        (gzip.compress(PLAIN[:5]) + gzip.compress(PLAIN[5:]), "gzip"),
+        (gzip.compress(PLAIN) + bytes(512), "gzip"),
+        (zlib.compress(PLAIN), "deflate"),
+        (_RAW.compress(PLAIN) + _RAW.flush(), "deflate"),
+    ],
+)
+def test_a_body_is_known_by_its_bytes_whatever_its_header_says(body: bytes, encoding: str) -> None:
+    assert result(decompress(body, encoding, len(PLAIN))) == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "code"),
+    [
+        (PLAIN, "br", "unsupported_encoding"),
+        (b"", "deflate", "truncated_body"),
+        (b"\x78", "deflate", "truncated_body"),
+        (gzip.compress(PLAIN)[:-1], "gzip", "truncated_body"),
+        (gzip.compress(PLAIN)[:-1] + b"x", "gzip", "malformed_body"),
+        (gzip.compress(PLAIN + b" "), "gzip", "decompressed_too_large"),
+    ],
+)
+def test_what_cannot_be_decompressed_within_the_bound_is_refused(body: bytes, encoding: str, code: str) -> None:
+    with pytest.raises(Rejected) as refused:
+        result(decompress(body, encoding, len(PLAIN)))
+
+    assert refused.value.code == code
 
 
 def test_so_many_members_of_gzip_are_taken_in_a_row() -> None:

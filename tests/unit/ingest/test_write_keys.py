@@ -237,6 +237,12 @@ def test_a_bucket_gives_what_has_come_and_says_when_more_will_have() -> None:
     assert bucket.take(1) == 0.0
 
 
+def test_at_the_slowest_rate_one_is_still_taken_at_once_and_the_next_when_it_has_come() -> None:
+    bucket = Bucket(0.01, 10, Clock())
+
+    assert (bucket.size, bucket.take(1), bucket.take(1)) == (1.0, 0.0, 100.0)
+
+
 def test_a_file_that_everybody_may_write_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "keys", entry("a", "web"), 1)
     (tmp_path / "keys").chmod(0o644)  # it holds hashes: to read them harms nobody
