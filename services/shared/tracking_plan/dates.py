@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
-from services.shared.units import day_number
+from services.shared.units import DAY_S, day_number
 
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
-_LAST_SECOND = 230 * 365 * 86_400
+_END_SECOND = day_number(date(_LAST_YEAR + 1, 1, 1)) * DAY_S
 _MILLISECONDS_FROM = 100_000_000_000  # as seconds that would be the year 5138
 _KINDS = {bool: "true or false", list: "a list", dict: "an object"}
 
@@ -34,7 +34,7 @@ def read_day(value: Any) -> int:
         if not math.isfinite(value):
             raise ValueError("send a date such as 2027-03-31")
         seconds = value / 1000 if abs(value) >= _MILLISECONDS_FROM else value
-        if not 0 <= seconds < _LAST_SECOND:
+        if not 0 <= seconds < _END_SECOND:
             raise ValueError(f"send a date from {_FIRST_YEAR} to {_LAST_YEAR}")
         when = datetime.fromtimestamp(seconds, UTC).date()
     if not _FIRST_YEAR <= when.year <= _LAST_YEAR:
