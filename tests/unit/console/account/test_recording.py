@@ -157,6 +157,19 @@ def test_a_goal_has_the_first_record_that_says_that_it_was_reached() -> None:
     assert recorded([goal, again], date(2027, 3, 24)) == []
 
 
+def test_a_record_that_names_no_author_is_of_whoever_sent_it() -> None:
+    note = event("note")
+    nobody = {**note, "properties": '{"text":"Called"}'}
+
+    assert [each.author for each in recorded([{**nobody, "user_id": "olga"}])] == ["olga"]
+    assert [each.author for each in recorded([nobody])] == [""]
+    assert [each.author for each in recorded([{**note, "user_id": "olga"}])] == ["Ann"]
+
+
+def test_an_absence_may_be_of_a_single_day() -> None:
+    assert [each.until for each in recorded([event("absence", to="2027-04-01")])] == [date(2027, 4, 1)]
+
+
 def test_what_became_known_later_is_not_shown_in_the_past() -> None:
     events = [event("note"), event("note", received_at="2027-03-20T10:00:00.000Z")]
 
