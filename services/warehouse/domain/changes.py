@@ -12,7 +12,9 @@ Found = Mapping[str, Any]
 LEAST_TENTHS = 50
 """A score that moves by less in a day is no news while the band stays."""
 _MOST_REASONS = 3
-_RANK = {"RED": 0, "YELLOW": 1, "GREEN": 2}
+_RANK = {"RED": 0, "YELLOW": 1}
+_GOOD = 2
+"""The rank of GREEN, and of bands that judge nothing: who is judged for the first time has fallen unless it is well."""
 
 
 def is_news(before: Found, now: Found) -> bool:
@@ -24,7 +26,7 @@ def is_news(before: Found, now: Found) -> bool:
 
 def urgency(before: Found, now: Found) -> tuple[int, int, float, str]:
     """Return what changes are sorted by: those for the worse first, by how far the score went, then by revenue."""
-    fell = _RANK.get(now["band"], 3) < _RANK.get(before["band"], 3) or (
+    fell = _RANK.get(now["band"], _GOOD) < _RANK.get(before["band"], _GOOD) or (
         now["band"] == before["band"] and now["score_tenths"] < before["score_tenths"]
     )
     return int(not fell), -abs(now["score_tenths"] - before["score_tenths"]), -(now["revenue"] or 0.0), now["account"]
