@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from schemas.measures import MEASURES
 from services.warehouse.domain.easing import stands
 
 
@@ -30,6 +31,18 @@ def test_a_risk_has_eased_half_of_the_way_back(
 
     assert found["eased"] is eased
     assert found["evidence"][0]["now"] == now
+
+
+def test_the_first_measure_that_was_worse_than_usual_tells_and_one_that_is_neither_good_nor_bad_does_not() -> None:
+    neutral, worse = (
+        {"name": "fleet_level", "value": 0.5, "usual": 1.0},
+        {"name": "user_days_4w", "value": 10.0, "usual": 60.0},
+    )
+    both: dict[str, object] = {"category": "RISK", "evidence": [neutral, worse]}
+
+    assert MEASURES["fleet_level"].polarity == "neutral"
+    assert not stands(both, {"fleet_level": 1.0, "user_days_4w": 10.0})["eased"]
+    assert stands(both, {"fleet_level": 0.5, "user_days_4w": 60.0})["eased"]
 
 
 def test_what_is_usual_moves_with_the_account() -> None:
