@@ -134,7 +134,6 @@ class AttributionFold:
 
     def _apply(self, event: Mapping[str, Any], offset: int, value: bytes) -> None:
         state = self.state
-        state.moved = True
         ledger = state.ledger
         name = event["user"]
         # With the number of forwards: what an operator has sent in again is no repeat of what was given up.
@@ -260,7 +259,7 @@ class AttributionFold:
             taken = self._same(user, link, authority)
         elif kind == "WITHDRAWN":
             taken = authority == OPERATOR and user.withdraw()
-        elif user.same and authority <= user.same_authority:
+        elif authority <= user.same_authority:
             said = {**link, "internal": user.same_internal}
             self._move_link(said, user.same)
             if kind == "NAMED":

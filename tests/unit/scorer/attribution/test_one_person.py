@@ -92,6 +92,18 @@ def test_memberships_of_an_anonymous_id_go_along(lane: AttributionLane) -> None:
     ]
 
 
+def test_what_goes_along_is_said_by_whom_and_how_it_was_said_before(lane: AttributionLane) -> None:
+    lane.member("by-domain", user=ANON, authority="BROWSER", via="DOMAIN")
+    lane.link("NAMED", ANON, "named", authority="BROWSER")
+    lane.same(authority="SERVER")
+
+    sent = [o.value for o in lane.out if isinstance(o, Link) and not o.to_account]
+    assert [(each["account"], each["authority"], each["via"]) for each in sent] == [
+        ("by-domain", "BROWSER", "DOMAIN"),
+        ("named", "BROWSER", "EVENT"),
+    ]
+
+
 def test_what_has_gone_along_to_one_person_does_not_go_to_the_next(lane: AttributionLane) -> None:
     lane.member("acme", user=ANON, authority="BROWSER")
     lane.same(known_as=KIM, when=at(0, 1))
@@ -167,9 +179,11 @@ def test_what_a_browser_says_of_an_identity_that_was_brought_back_stays_with_it(
 def test_an_operator_who_says_who_somebody_is_comes_before_one_who_gave_an_account(lane: AttributionLane) -> None:
     lane.member("acme", user=ANON, authority="OPERATOR", via="OPERATOR")
     lane.same(authority="OPERATOR")
+    lane.same(authority="OPERATOR")
     lane.event("e1", ANON)
 
     assert (lane.forwarded, lane.moved) == ([], [("e1", KIM)])
+    assert lane.merges == [("acme", ANON, KIM)]  # told once
 
 
 def test_a_browser_cannot_move_an_identity_whose_account_a_servers_events_name(lane: AttributionLane) -> None:
@@ -205,7 +219,7 @@ def test_an_event_that_is_moved_too_often_is_given_up(lane: AttributionLane) -> 
 
     assert lane.moved == [("e1", "u_b")]
     assert lane.unresolved == [("e2", "too_many_forwards")]
-    assert lane.state.ledger.links_lost == 1
+    assert (lane.links, lane.state.ledger.links_lost) == ([], 1)
 
 
 def test_nobody_is_the_same_person_as_themselves(lane: AttributionLane) -> None:

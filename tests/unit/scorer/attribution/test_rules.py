@@ -51,9 +51,10 @@ def test_the_order_in_which_group_calls_arrive_does_not_matter(lane: Attribution
 def test_of_two_group_calls_of_one_moment_the_later_record_counts(lane: AttributionLane) -> None:
     lane.member("acme", at(0, 1))
     lane.member("globex", at(0, 1))
-    lane.event("e", when=at(0, 2))
+    lane.event("before", when=at(0, 0.5))
+    lane.event("after", when=at(0, 2))
 
-    assert lane.forwarded == [("e", "globex")]
+    assert lane.forwarded == [("before", "globex"), ("after", "globex")]
 
 
 def test_of_many_memberships_the_oldest_are_merged_away(lane: AttributionLane) -> None:
@@ -129,6 +130,14 @@ def test_what_a_browsers_events_name_says_nothing_once_a_servers_have_named_an_a
 
     assert lane.forwarded == [("e1", "acme")]
     assert lane.state.ledger.links_ignored == 1
+
+
+def test_what_a_servers_events_name_takes_the_place_of_what_a_browsers_named(lane: AttributionLane) -> None:
+    lane.link("NAMED", account="evil", authority="BROWSER")
+    lane.link("NAMED", account="acme", authority="SERVER")
+    lane.event("e1")
+
+    assert lane.forwarded == [("e1", "acme")]
 
 
 def test_what_a_browser_says_never_overrides_a_server(lane: AttributionLane) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from services.scorer.domain.attribution.fold import STEP_EVENTS
+from services.scorer.domain.attribution.fold import STEP_BYTES, STEP_EVENTS
 from services.scorer.domain.attribution.ledger import AttributionCounters
 from services.scorer.domain.attribution.membership import MOST_MEMBERSHIPS, MOST_NAMED
 from services.scorer.domain.attribution.waiting import WaitingBounds
 from services.shared.errors import IncompatibleState
 from services.shared.units import DAY_MS, HOUR_MS
-from tests.support.attribution import ANON, KIM, AttributionLane, encode, event
+from tests.support.attribution import ANON, KIM, AttributionLane, encode, event, link
 from tests.support.scorer import at, tick
 
 SMALL = WaitingBounds(of_user=5, identified=8, identified_bytes=1 << 20, anonymous=3, anonymous_bytes=1 << 20)
@@ -163,6 +163,18 @@ def test_what_has_waited_in_vain_goes_in_steps() -> None:
     assert lane.state.ledger.expired_identified == 2 * STEP_EVENTS + 1
 
 
+def test_large_events_are_let_go_in_smaller_steps() -> None:
+    lane, other = AttributionLane(), AttributionLane()
+    for number in range(11):
+        for each in (lane, other):
+            each.event(f"e{number}", properties={"long": "x" * (STEP_BYTES // 5)})
+
+    in_vain = lane.fold.tick({**tick(at(7)), "settled": at(7)}, at(7), 0)
+    said = other.fold.link(link("MEMBER", KIM, "acme"), at(), 0)
+
+    assert [len(list(steps or ())) for steps in (in_vain, said)] == [2, 2]
+
+
 def test_a_clock_record_for_a_drive_changes_nothing_here() -> None:
     lane = AttributionLane()
     lane.clock("DRIVEN", at(3))
@@ -170,12 +182,20 @@ def test_a_clock_record_for_a_drive_changes_nothing_here() -> None:
     assert (lane.state.clock.now, lane.state.ledger.controls_ignored) == (at(), 1)
 
 
+def test_a_lane_that_has_no_time_yet_takes_that_of_the_first_record_of_a_drive() -> None:
+    lane = AttributionLane(start=0)
+    lane.event("e1", when=at(3), epoch=7, historical=True)
+    lane.event("e2", when=at(4), epoch=7, historical=True)
+
+    assert lane.state.clock.now == at(3)
+
+
 def test_a_drive_moves_no_log_time_also_where_it_is_ahead_of_it() -> None:
     lane = AttributionLane()
     lane.event("e1", when=at(3), epoch=7, historical=True)
     lane.tick(at(4), epoch=7)
 
-    assert lane.state.clock.now == at()
+    assert (lane.state.clock.now, lane.state.ledger.controls_ignored) == (at(), 1)
 
 
 def test_what_a_drive_brings_waits_from_when_it_came() -> None:
