@@ -34,6 +34,19 @@ def said(rules: RuleSet, *low_answers: tuple[int, int]) -> list[tuple[int, str, 
     return told
 
 
+def test_a_signal_says_what_was_known_of_its_account_when_it_was_sent() -> None:
+    known = snapshot(at=NOW, detractors=1, stage="RENEWAL", band="YELLOW", score_tenths=612, facts__owner="mia")
+
+    (sent,) = fold_snapshot(answers(), None, known).signals
+
+    assert [sent[name] for name in ("stage", "band", "score_tenths", "health_sequence", "owner", "historical")] == [
+        *(known[name] for name in ("stage", "band", "score_tenths", "sequence")),
+        "mia",
+        known["historical"],
+    ]
+    assert (sent["episode_id"], sent["signal_id"]) == (f"acme:nps_detractor:{NOW}", f"acme:nps_detractor:{NOW}:1")
+
+
 def test_no_episode_begins_at_the_moment_at_which_the_last_one_ended() -> None:
     told = said(answers(), (0, 1), (DAY_MS, 0), (DAY_MS, 2), (DAY_MS + 1, 2))
 
@@ -50,6 +63,19 @@ def test_an_open_episode_expires_after_exactly_its_length() -> None:
     told = said(answers(expires="2d"), (0, 1), (2 * DAY_MS - 1, 1), (2 * DAY_MS, 1))
 
     assert told == [(0, "FIRING", "WARNING"), (2 * DAY_MS, "RESOLVED", "expired")]
+
+
+def test_what_has_expired_fires_again_only_once_its_cause_was_gone_and_has_come_back() -> None:
+    days = ((0, 1), (2, 1), (4, 2), (5, 0), (6, 1), (8, 0), (9, 1))
+    told = said(answers(expires="2d", cooldown="1d"), *((day * DAY_MS, count) for day, count in days))
+
+    assert [(after // DAY_MS, *what) for after, *what in told] == [
+        (0, "FIRING", "WARNING"),
+        (2, "RESOLVED", "expired"),
+        (6, "FIRING", "WARNING"),
+        (8, "RESOLVED", "recovered"),
+        (9, "FIRING", "WARNING"),
+    ]
 
 
 def test_a_rule_that_gives_way_to_its_own_category_does_not_give_way_to_itself() -> None:

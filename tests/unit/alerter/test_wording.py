@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from schemas.measures import Unit
-from services.alerter.domain.wording import word
+from services.alerter.domain.wording import Phrases, date_words, fill, placeholders_in, word
 from tests.support.alerter import play
 
 SLOW: dict[str, Any] = {"level_2w": 0.6, "level_1w": 0.6, "chance_low_4w": 0.02}
@@ -41,6 +41,21 @@ def test_a_score_that_is_below_a_limit_is_not_told_as_the_limit() -> None:
         (2.52, Unit.PEOPLE, "2.5 people"),
         (-0.02, Unit.COUNT, "0"),
         (12_345.6, Unit.COUNT, "12,346"),
+        (9.96, Unit.COUNT, "10"),
+        (9.94, Unit.POINTS, "9.9"),
+        (0.04, Unit.PEOPLE, "0 people"),
+        (1.0, Unit.FLAG, "yes"),
+        (0.0, Unit.FLAG, "no"),
+        (1.0, Unit.DAYS, "1 day"),
+        (0.96, Unit.DAYS, "1 day"),
+        (1.94, Unit.DAYS, "1.9 days"),
+        (2.97, Unit.DAYS, "3 days"),
+        (3.9, Unit.DAYS, "3 days"),
+        (0.0, Unit.DAYS, "0 days"),
+        (1.4, Unit.HOURS, "1 hour"),
+        (71.4, Unit.HOURS, "71 hours"),
+        (71.6, Unit.HOURS, "3 days"),
+        (95.0, Unit.HOURS, "3 days"),
         (None, Unit.COUNT, "unknown"),
     ],
 )
@@ -48,3 +63,46 @@ def test_a_value_that_nothing_is_compared_with_is_rounded_as_people_say_it(
     value: float | None, unit: Unit, told: str
 ) -> None:
     assert word(value, unit) == told
+
+
+def test_a_day_is_written_out_and_one_that_no_calendar_has_is_told_by_its_number() -> None:
+    assert [date_words(day) for day in (0, 21_243, 2_932_896)] == [
+        "1 January 1970",
+        "29 February 2028",
+        "31 December 9999",
+    ]
+    assert date_words(2_932_897) == "day 2932897"
+
+
+@pytest.mark.parametrize(
+    ("facts", "dates", "told"),
+    [
+        (
+            {"name": "Acme", "owner": "mia", "plan": "pro", "renewal_day": 20_030},
+            {"last_activity": 20_000},
+            "Acme, mia, pro, 3 November 2024, 4 October 2024",
+        ),
+        (
+            {"name": None, "owner": None, "plan": None, "renewal_day": None},
+            {},
+            "acme, unknown, unknown, unknown, unknown",
+        ),
+    ],
+)
+def test_what_an_account_is_called_by_and_what_is_not_known_of_it(
+    facts: dict[str, Any], dates: dict[str, int], told: str
+) -> None:
+    given = {"account": "acme", "facts": facts, "dates": dates, "lowest_user": ""}
+    template = "{account_name}, {owner}, {plan}, {renewal_date}, {last_active_date}"
+
+    assert fill(template, Phrases(given, {}, "", ())) == told
+    assert fill("{lowest_user}: {other_risks}", Phrases(given, {}, "", ())) == "someone: none"
+    named = Phrases({**given, "lowest_user": "u_ann"}, {}, "use declines", ())
+    assert fill("{lowest_user}: {other_risks}", named) == "u_ann: use declines"
+
+
+def test_only_names_stand_in_the_braces_of_a_template() -> None:
+    assert placeholders_in("{{no}} {level_4w} of {owner}, {owner}") == {"level_4w", "owner"}
+    for wrong in ("{level_4w:.2f}", "{owner!r}", "{0}", "{}", "{owner.name}", "{owner"):
+        with pytest.raises(ValueError, match="braces|expected"):
+            placeholders_in(wrong)

@@ -105,7 +105,6 @@ def forget_what_is_over(rules: RuleSet, rule: Rule, state: RuleState, at: int) -
     """Drop the memory of an end that keeps nothing quiet any more, so that quiet accounts hold no state."""
     if (
         not state.open
-        and state.resolved_at
         and not state.expired_while_firing
         and at - state.resolved_at >= max(rule.cooldown_ms, rules.longest_after_ms)
     ):
