@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -60,17 +60,6 @@ class AccountOutcome(NamedTuple):
 def lost_without_day(accounts: Iterable[str]) -> tuple[AccountOutcome, ...]:
     """Return losses of which nobody can tell the day: of such accounts nothing counts."""
     return tuple(AccountOutcome(account, NO_DAY) for account in accounts)
-
-
-@dataclass(frozen=True, slots=True)
-class KeptEvents:
-    """Events in memory, in time order; they can go to another process."""
-
-    events: Sequence[Event]
-
-    def __call__(self) -> Iterator[Event]:
-        """Return them."""
-        return iter(self.events)
 
 
 @dataclass(frozen=True, slots=True)

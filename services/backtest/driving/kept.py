@@ -25,12 +25,15 @@ from services.backtest.driving.lane import Span
 from services.backtest.driving.scoring import Scored
 from services.backtest.driving.snapshots import Snapshots
 
-FORMAT = 3
+FORMAT = 4
 """Of the file. Raise it too where driving itself comes to keep something else."""
+_LENGTH = 8
 _CODE = (services.scorer, services.shared.calendars, services.shared.tracking_plan, schemas)
 
 
-class _KeptFile(msgspec.Struct, array_like=True):
+class _Head(msgspec.Struct, array_like=True):
+    """What a file begins with, after its own length; the frames follow."""
+
     format: int
     key: str
     span: tuple[int, int]
@@ -38,7 +41,8 @@ class _KeptFile(msgspec.Struct, array_like=True):
     activity: bytes
     rejected: dict[str, int]
     events: int
-    shards: list[list[bytes]]
+    shards: list[list[int]]
+    """The length of each frame."""
 
 
 def key_of(*parts: str) -> str:
@@ -66,26 +70,37 @@ def _sources(folder: Path) -> Iterator[Path]:
 def load(path: Path, key: str) -> tuple[Scored, Snapshots] | None:
     """Return what is kept in a file under this key; None: there is no such file, or it was made of something else."""
     try:
-        file = msgspec.msgpack.decode(path.read_bytes(), type=_KeptFile)
+        with path.open("rb") as file:
+            length = min(int.from_bytes(file.read(_LENGTH)), path.stat().st_size)  # of another file it may be anything
+            head = msgspec.msgpack.decode(file.read(length), type=_Head)
+            if head.format != FORMAT or head.key != key:
+                return None
+            shards = [[file.read(length) for length in lengths] for lengths in head.shards]
     except (OSError, msgspec.DecodeError):
         return None
-    if file.format != FORMAT or file.key != key:
-        return None
-    activity = np.frombuffer(file.activity, np.uint16).reshape(len(file.accounts), file.span[1] - file.span[0])
-    scored = Scored(Span(*file.span), file.accounts, activity, file.rejected, file.events)
-    return scored, Snapshots(file.shards)
+    if [[len(frame) for frame in frames] for frames in shards] != head.shards:
+        return None  # the end of the file is missing
+    activity = np.frombuffer(head.activity, np.uint16).reshape(len(head.accounts), head.span[1] - head.span[0])
+    scored = Scored(Span(*head.span), head.accounts, activity, head.rejected, head.events)
+    return scored, Snapshots(shards)
 
 
 def save(path: Path, key: str, scored: Scored, snapshots: Snapshots) -> None:
-    """Write a file, in place of the one that was there."""
-    file = _KeptFile(
-        FORMAT, key, (scored.span.first_day, scored.span.end_day), scored.accounts, scored.activity.tobytes(), scored.rejected, scored.events,
-        snapshots.shards,
+    """Write a file, in place of the one that was there, frame by frame: they are most of what is in memory."""
+    head = msgspec.msgpack.encode(
+        _Head(
+            FORMAT, key, (scored.span.first_day, scored.span.end_day), scored.accounts, scored.activity.tobytes(), scored.rejected,
+            scored.events, [[len(frame) for frame in frames] for frames in snapshots.shards],
+        )
     )  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        new.write_bytes(msgspec.msgpack.encode(file))
+        with new.open("wb") as file:
+            file.write(len(head).to_bytes(_LENGTH))
+            file.write(head)
+            for frames in snapshots.shards:
+                file.writelines(frames)
         new.replace(path)
     finally:
         with contextlib.suppress(FileNotFoundError):

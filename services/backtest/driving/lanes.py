@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from services.backtest.domain.history import BacktestHistory
@@ -17,7 +17,7 @@ from services.shared.errors import Fatal
 from services.shared.tracking_plan.plan import TrackingPlan
 
 Progress = Callable[[int], None]
-_PARTIALS, _COUNT, _DONE, _FAILED = range(4)
+_PARTIALS, _COUNT, _FRAME, _DONE, _FAILED = range(5)
 
 
 def score(
@@ -29,12 +29,12 @@ def score(
     Raises:
         EmptyHistoryError: the history has no events.
     """
-    span = span_of(history)
+    span, snapshots = span_of(history), Snapshots()
     if workers == 1:
-        parts = [walk(history, span, range(LANES), scoring, Aggregator(), progress)]
+        parts = [walk(history, span, range(LANES), scoring, Aggregator(), progress, snapshots)]
     else:
-        parts = _in_processes(history, span, scoring, progress)
-    return together(span, parts)
+        parts = _in_processes(history, span, scoring, progress, snapshots)
+    return together(span, parts), snapshots
 
 
 class Aggregator:
@@ -51,7 +51,7 @@ class Aggregator:
 
 
 def _in_processes(
-    history: BacktestHistory, span: Span, scoring: tuple[TrackingPlan, Model], progress: Progress
+    history: BacktestHistory, span: Span, scoring: tuple[TrackingPlan, Model], progress: Progress, snapshots: Snapshots
 ) -> list[Walked]:
     aggregate = Aggregator()
     processes: list[multiprocessing.Process] = []
@@ -67,7 +67,7 @@ def _in_processes(
             processes.append(process)
             theirs.close()  # so that a process that dies is seen
         while True:
-            said = [_next(own, progress) for own in ours]
+            said = _next(ours, progress, snapshots)
             if said[0][0] == _DONE:
                 return [each[1] for each in said]
             decision = aggregate([partial for _, partials in said for partial in partials])
@@ -81,15 +81,26 @@ def _in_processes(
             process.join()
 
 
-def _next(own: Connection, progress: Progress) -> tuple[int, Any]:
-    """Return what a lane says next, other than how far it is."""
-    while True:
-        what, value = own.recv()
-        if what == _FAILED:
-            raise value
-        if what != _COUNT:
-            return what, value
-        progress(value)
+def _next(ours: Sequence[Connection], progress: Progress, snapshots: Snapshots) -> list[tuple[int, Any]]:
+    """
+    Return what each lane says next, other than how far it is, and take its snapshots.
+
+    Lanes are read as they speak, and hand over their snapshots as they go: all of them at the end would be in memory four times.
+    """
+    found: dict[Connection, tuple[int, Any]] = {}
+    while len(found) < len(ours):
+        for own in wait([each for each in ours if each not in found]):
+            assert isinstance(own, Connection)
+            what, value = own.recv()
+            if what == _FAILED:
+                raise value
+            if what == _COUNT:
+                progress(value)
+            elif what == _FRAME:
+                snapshots.take(*value)
+            else:
+                found[own] = what, value
+    return [found[own] for own in ours]
 
 
 def _lane(
@@ -112,8 +123,12 @@ def _lane(
         if lane == 0:
             theirs.send((_COUNT, events))
 
+    def pass_on(shard: int, frame: bytes) -> None:
+        theirs.send((_FRAME, (shard, frame)))
+
     try:
-        theirs.send((_DONE, walk(history, span, (lane,), scoring, ask, count)))
+        snapshots = Snapshots(pass_on=pass_on)
+        theirs.send((_DONE, walk(history, span, (lane,), scoring, ask, count, snapshots)))
     except (EOFError, ConnectionError):
         return  # nobody waits any more
     except Exception as error:  # noqa: BLE001 - it is raised again where the lanes are waited for

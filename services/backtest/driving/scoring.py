@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from services.backfill.plan import Send, Tick, steps
 from services.backtest.domain.history import BacktestHistory, Event, Fact
 from services.backtest.driving.lane import FoldedLane, Span
-from services.backtest.driving.snapshots import SHARDS, Snapshots, shard_of
+from services.backtest.driving.snapshots import Snapshots, shard_of
 from services.scorer.domain.health.model import Model
 from services.scorer.domain.lane.usage_fold import UsageFold
 from services.shared.errors import Fatal, TidemarkError
@@ -61,7 +61,6 @@ class Walked(NamedTuple):
 
     rows: dict[str, NDArray[np.uint16]]
     """Active user-days of their accounts."""
-    shards: list[list[bytes]]
     rejected: Counter[str]
     events: int
 
@@ -101,6 +100,7 @@ def walk(
     scoring: tuple[TrackingPlan, Model],
     decide: Decide,
     progress: Callable[[int], None],
+    snapshots: Snapshots,
 ) -> Walked:
     """
     Drive some lanes of a history to its end.
@@ -112,13 +112,13 @@ def walk(
         scoring: What the events mean, and how they become a score.
         decide: Is asked once a day.
         progress: Is told the number of events so far, those of all lanes.
+        snapshots: Takes what the scorer says.
 
     Raises:
         KeyFault: the day of an account cannot be closed, which is a defect.
     """
     plan, model = scoring
     start_ms, until_ms = span.first_day * DAY_MS, span.end_day * DAY_MS
-    snapshots = Snapshots()
     traffic = TrafficPlan(plan)
     folds = {
         lane: FoldedLane(UsageFold(lane, LANES, plan, model, DUPLICATE_IDS), traffic, span, snapshots) for lane in lanes
@@ -151,10 +151,10 @@ def walk(
     rejected = sum((lane.rejected for lane in folds.values()), Counter[str]())
     if nameless and 0 in folds:  # told once, by whoever walks the first lane
         rejected[NO_ACCOUNT] += nameless
-    return Walked(rows, snapshots.shards, rejected, count)
+    return Walked(rows, rejected, count)
 
 
-def together(span: Span, parts: Sequence[Walked]) -> tuple[Scored, Snapshots]:
+def together(span: Span, parts: Sequence[Walked]) -> Scored:
     """Put lanes together that were walked apart."""
     rows = {account: row for part in parts for account, row in part.rows.items()}
     accounts = sorted(rows)
@@ -162,8 +162,7 @@ def together(span: Span, parts: Sequence[Walked]) -> tuple[Scored, Snapshots]:
     for place, account in enumerate(accounts):
         activity[place] = rows[account]
     rejected = dict(sum((part.rejected for part in parts), Counter[str]()))
-    shards = [[frame for part in parts for frame in part.shards[shard]] for shard in range(SHARDS)]
-    return Scored(span, accounts, activity, rejected, parts[0].events), Snapshots(shards)
+    return Scored(span, accounts, activity, rejected, parts[0].events)
 
 
 def _with_facts(history: BacktestHistory, start_ms: int, until_ms: int) -> Iterable[Event]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -62,9 +62,12 @@ class Scores(msgspec.Struct, frozen=True):
 class Snapshots:
     """All snapshots of one history."""
 
-    def __init__(self, shards: list[list[bytes]] | None = None) -> None:
-        """Start with these frames."""
+    def __init__(
+        self, shards: list[list[bytes]] | None = None, *, pass_on: Callable[[int, bytes], None] | None = None
+    ) -> None:
+        """Start with these frames; where new ones are passed on, with the number of their shard, they are not kept here."""
         self.shards: list[list[bytes]] = shards if shards is not None else [[] for _ in range(SHARDS)]
+        self._pass_on = pass_on or self.take
         self._waiting: list[list[Said]] = [[] for _ in range(SHARDS)]
 
     def add(self, said: dict[str, Any] | ForgottenAccount) -> None:
@@ -75,6 +78,10 @@ class Snapshots:
         waiting.append(said if isinstance(said, ForgottenAccount) else {name: said[name] for name in _KEPT})
         if len(waiting) >= _FRAME:
             self._seal(shard)
+
+    def take(self, shard: int, frame: bytes) -> None:
+        """Keep a frame that is packed already."""
+        self.shards[shard].append(frame)
 
     def seal(self) -> None:
         """Pack what is not packed yet; call it after the last one."""
@@ -88,7 +95,7 @@ class Snapshots:
 
     def _seal(self, shard: int) -> None:
         if self._waiting[shard]:
-            self.shards[shard].append(zlib.compress(_pack(self._waiting[shard]), _FAST))
+            self._pass_on(shard, zlib.compress(_pack(self._waiting[shard]), _FAST))
             self._waiting[shard] = []
 
 
@@ -155,12 +162,12 @@ def scores_of(snapshots: Snapshots, accounts: list[str]) -> Scores:
             risk.append(np.nan if said.risk_thousandths is None else said.risk_thousandths / 1000)
             owners[place] = said.facts.owner
     return Scores(
-        np.array(account, np.int32),
-        np.array(at, np.int64),
-        np.array(day, np.int32),
-        np.array(tenths, np.int16),
-        np.array(band, np.int8),
-        np.array(risk, np.float64),
+        np.asarray(account, np.int32),  # the same memory
+        np.asarray(at, np.int64),
+        np.asarray(day, np.int32),
+        np.asarray(tenths, np.int16),
+        np.asarray(band, np.int8),
+        np.asarray(risk, np.float64),
         frozenset(owner for owner in owners.values() if owner),
     )
 
@@ -179,4 +186,4 @@ def values_of(snapshots: Snapshots, accounts: list[str], names: Sequence[str]) -
                 if (column := columns.get(number)) is not None:
                     row[column] = value
             found.extend(row)
-    return np.array(found, np.float64).reshape(-1, len(columns))
+    return np.asarray(found, np.float64).reshape(-1, len(columns))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections import abc
 from pathlib import Path
-from sys import intern
 from typing import Any
 
 from services.backfill.files import survey
 from services.backfill.mapping import Mapping, TimedCall
-from services.backtest.domain.history import NOTHING, AccountOutcome, BacktestHistory, Event, KeptEvents
+from services.backtest.domain.history import NOTHING, AccountOutcome, BacktestHistory, Event
+from services.backtest.domain.kept_events import KeptEvents
 from services.shared.tracking_plan.actors import SYMBOLS, number_said
 
 MALFORMED = "malformed_row"
@@ -35,11 +35,11 @@ def read_event_file(
         BadFile: it cannot be read as it is; the message says which rows, and what to do.
     """
     file = survey(path, mapping, "backtest", time.time_ns() // 1_000_000, skip_bad_rows=skip_bad_rows)
-    events = [event for timed in file.events() if (event := _event(timed, file.stem)) is not None]
+    events = KeptEvents(event for timed in file.events() if (event := _event(timed, file.stem)) is not None)
     malformed = file.skipped + file.total - len(events)
     left_out = {MALFORMED: malformed} if malformed else {}
     name = path.name.split(".")[0]
-    return BacktestHistory(name, KeptEvents(events), file.sha256, outcomes=outcomes, left_out=left_out)
+    return BacktestHistory(name, events, file.sha256, outcomes=outcomes, left_out=left_out)
 
 
 def _event(timed: TimedCall, made_up: str) -> Event | None:
@@ -59,7 +59,7 @@ def _event(timed: TimedCall, made_up: str) -> Event | None:
     name = str(call.get("event") or call.get("name") or "")
     actor = SYMBOLS[number_said(context) or 0]
     own_id = "" if call["messageId"].startswith(made_up) else call["messageId"]
-    return Event(intern(account), intern(user), timed.at_ms, intern(name), said, kind, own_id, actor)
+    return Event(account, user, timed.at_ms, name, said, kind, own_id, actor)
 
 
 def _id(value: Any) -> str:

@@ -9,7 +9,6 @@ as one wrong clock would make the history begin decades ago.
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +17,8 @@ import msgspec
 from xxhash import xxh3_128
 
 from schemas.topics import USAGE_EVENTS
-from services.backtest.domain.history import NOTHING, OWN, AccountOutcome, BacktestHistory, Event, KeptEvents
+from services.backtest.domain.history import NOTHING, OWN, AccountOutcome, BacktestHistory, Event
+from services.backtest.domain.kept_events import KeptEvents
 from services.scorer.domain.lane.day_close import oldest_day
 from services.shared.counts import counted
 from services.shared.errors import Fatal
@@ -28,8 +28,8 @@ from services.shared.tracking_plan.losses import LOSS, loss_of
 from services.shared.units import DAY_MS
 from services.warehouse.ports import Queries
 
-MOST_EVENTS = 10_000_000
-"""They are held in memory, about 250 bytes each."""
+MOST_EVENTS = 30_000_000
+"""They are held in memory, about 75 bytes each with their ids."""
 TOO_LATE = "too_late"
 """Why events of wrong clocks are not taken."""
 DAY_NOT_OVER = "day_not_over"
@@ -77,7 +77,7 @@ class _Holder:
         self._where = where
         self._now_ms = now_ms
         self._most = most
-        self._events: list[Event] = []
+        self._events = KeptEvents()
         self._losses: dict[str, tuple[int, AccountOutcome | None]] = {}
         self._dayless: set[str] = set()
         self._left_out: Counter[str] = Counter()
@@ -93,7 +93,7 @@ class _Holder:
         if _came_too_late(value):
             self._left_out[TOO_LATE] += 1
             return
-        self._events.append(_event_of(value))
+        self._events.add(_event_of(value))
         if len(self._events) > self._most:
             raise Fatal(
                 f"{self._where} holds more than {self._most:,} events, more than fit into memory here: export a part of "
@@ -116,18 +116,18 @@ class _Holder:
     def history(self, outcomes: tuple[AccountOutcome, ...]) -> BacktestHistory:
         """Return all of them."""
         events = self._events
-        if not events:
+        if not len(events):
             raise Fatal(f"{self._where} holds {self._nothing()}: there is nothing to test on yet")
-        events.sort(key=lambda event: event.at_ms)
+        events.sort()
         content = xxh3_128()
-        for event in events:
+        for event in events():
             content.update(repr(event).encode())
         until = self._now_ms // DAY_MS
         recorded = tuple(outcome for _, outcome in self._losses.values() if outcome is not None)
-        kept, dayless = KeptEvents(events), tuple(sorted(self._dayless - self._losses.keys()))
+        dayless = tuple(sorted(self._dayless - self._losses.keys()))
         return BacktestHistory(
             OWN,
-            kept,
+            events,
             f"own:{content.hexdigest()}",
             outcomes=outcomes,
             recorded=recorded,
@@ -157,10 +157,7 @@ def _came_too_late(value: Mapping[str, Any]) -> bool:
 
 
 def _event_of(value: Mapping[str, Any]) -> Event:
-    # one text for each of the few names and sources, and the many repetitions of accounts and people
-    account, user, name, source, actor = (
-        sys.intern(value[each]) for each in ("account", "user", "name", "source", "actor")
-    )
+    account, user, name, source, actor = (value[each] for each in ("account", "user", "name", "source", "actor"))
     properties = value["properties"]
     said = NOTHING if properties == "{}" else _json(properties)
     at, internal = value["occurred_at"], value["internal"]

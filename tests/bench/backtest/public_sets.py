@@ -21,7 +21,8 @@ from sys import intern
 
 import pandas as pd  # type: ignore[import-untyped]  # it comes with chdb, its types do not
 
-from services.backtest.domain.history import BacktestHistory, Event, KeptEvents
+from services.backtest.domain.history import BacktestHistory, Event
+from services.backtest.domain.kept_events import KeptEvents
 from services.backtest.driving import drive
 from services.backtest.measuring import measure
 from services.backtest.report.contents import Measured, ReportPart, part_of

@@ -7,12 +7,13 @@ import os
 import pickle
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from services.backfill.mapping import Mapping
-from services.backtest.domain.history import BacktestHistory, Event, KeptEvents
+from services.backtest.domain.history import BacktestHistory, Event
 from services.backtest.driving import drive
 from services.backtest.driving.scoring import LANES, lane_of
 from services.backtest.generator import generate
@@ -44,7 +45,7 @@ def account_of(lane: int) -> str:
 @pytest.mark.parametrize("lane", range(LANES))
 def test_a_process_that_dies_ends_the_back_test_with_the_reason(lane: int) -> None:
     last = Event(account_of(lane), "ann", (FIRST + DAYS) * DAY_MS, properties=Deadly())
-    history = BacktestHistory("deadly", KeptEvents([*events("acme", "globex"), last]), "deadly")
+    history = BacktestHistory("deadly", partial(iter, [*events("acme", "globex"), last]), "deadly")
 
     with pytest.raises(Fatal, match="a process of the back-test has died: is there enough memory?"):
         drive(history, workers=2)

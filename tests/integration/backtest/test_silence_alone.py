@@ -11,7 +11,8 @@ from services.alerter.domain.rules import RuleSet
 from services.alerter.rule_files import SHIPPED_RULES, load_rules
 from services.backtest.domain.figures import our_alarms
 from services.backtest.domain.grid import Grid
-from services.backtest.domain.history import BacktestHistory, Event, KeptEvents
+from services.backtest.domain.history import BacktestHistory, Event
+from services.backtest.domain.kept_events import KeptEvents
 from services.backtest.domain.naive import NaiveAlarms
 from services.backtest.driving import drive, judge_again
 from services.shared.units import DAY_MS, HOUR_MS

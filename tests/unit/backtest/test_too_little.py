@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.backtest.domain.history import AccountOutcome, BacktestHistory, Event, KeptEvents
+from services.backtest.domain.history import AccountOutcome, BacktestHistory, Event
+from services.backtest.domain.kept_events import KeptEvents
 from services.backtest.domain.risk_fit import TooFewLossesError
 from services.backtest.driving import Driven, drive
 from services.backtest.driving.scoring import EmptyHistoryError

@@ -67,3 +67,20 @@ def test_scores_and_measures_stand_in_the_same_order_and_what_is_not_known_is_no
 def test_no_snapshot_has_no_scores() -> None:
     assert scores_of(snapshots(), ACCOUNTS).at.size == 0
     assert values_of(snapshots(), ACCOUNTS, ["level_4w"]).shape == (0, 1)
+
+
+def test_snapshots_that_are_passed_on_are_the_same_ones_and_are_not_kept_here() -> None:
+    """A process hands them over as it goes: all of them at the end would be in memory four times."""
+    given = [said(account, day, "ann") for day in range(3_000) for account in ACCOUNTS]
+    kept, taken = snapshots(*given), Snapshots()
+    passing = Snapshots(pass_on=taken.take)
+
+    for each in given[:-1]:
+        passing.add(each)
+    before = sum(len(frames) for frames in taken.shards)
+    passing.add(given[-1])
+    passing.seal()
+
+    assert before
+    assert taken.shards == kept.shards
+    assert not any(passing.shards)
