@@ -212,10 +212,10 @@ class Queries(Protocol):
 
     def past(self) -> Iterator[Found]:
         """
-        Yield all that the scorer takes, earliest `occurred_at` first: unique production events with an account.
+        Yield all that the scorer takes, account by account, each in the order in which it happened: unique production events with one.
 
         Each has `account`, `user`, `kind`, `name`, `occurred_at`, `source`, `event_id`, `properties`, `environment`,
-        `internal` and `actor`. Events are fetched as they are taken, so memory does not grow with their number.
+        `internal` and `actor`. They are fetched some accounts at a time as they are taken, so memory does not grow with their number.
         """
 
     def losses(self) -> list[Found]:

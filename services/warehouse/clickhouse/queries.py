@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from services.warehouse.clickhouse.events import SCORES, EventQueries
 from services.warehouse.clickhouse.health import HealthQueries
@@ -21,6 +22,12 @@ _IDENTITY = {
 _MOST_EXACT = 5_000_000
 """Rows of a table of which all are told apart; of more, that would take more memory than a question may."""
 
+PAST_ROWS = 200_000
+"""
+Of the past at a time, unless one account has more: the embedded engine sorts and answers within its memory, and holds the whole of
+an answer.
+"""
+
 _PAST_COLUMNS = """
 account, user, kind, name, toUnixTimestamp64Milli(occurred_at) AS occurred_at_ms, source, event_id, properties, environment,
 internal, actor, toUnixTimestamp64Milli(received_at) AS received_at_ms, historical"""
@@ -34,14 +41,22 @@ class ClickHouseQueries(HealthQueries, SignalQueries, EventQueries, RecordedQuer
     """Keeps the `Queries` port."""
 
     def past(self) -> Iterator[Found]:
-        """Yield all that the scorer takes."""
-        query = f"""SELECT {_PAST_COLUMNS} FROM events_unique
+        """Yield all that the scorer takes, some accounts at a time."""
+        query = f"""SELECT {_PAST_COLUMNS} FROM (
+                SELECT * FROM events WHERE account BETWEEN {{first:String}} AND {{last:String}}
+                ORDER BY account, topic, partition, offset LIMIT 1 BY account, source, environment, event_id)
             WHERE {SCORES}
-            ORDER BY occurred_at, topic, partition, offset"""
-        with self._reader() as reader, reader.query_row_block_stream(query) as blocks:
-            names = [name.removesuffix("_ms") for name in blocks.source.column_names]
-            for block in blocks:
-                yield from (dict(zip(names, row, strict=True)) for row in block)
+            ORDER BY account, occurred_at, topic, partition, offset"""
+        with self._reader() as reader:
+            counts = reader.query(
+                "SELECT account, count() FROM events WHERE account != '' GROUP BY account ORDER BY account"
+            ).result_rows
+        for first, last in _spans(counts, PAST_ROWS):
+            given = {"first": first, "last": last}
+            with self._reader() as reader, reader.query_row_block_stream(query, parameters=given) as blocks:
+                names = [name.removesuffix("_ms") for name in blocks.source.column_names]
+                for block in blocks:
+                    yield from (dict(zip(names, row, strict=True)) for row in block)
 
     def details(self, event_ids: Sequence[str]) -> list[Found]:
         """Return what is stored beyond the events with these ids."""
@@ -69,6 +84,20 @@ class ClickHouseQueries(HealthQueries, SignalQueries, EventQueries, RecordedQuer
         exact = {row["name"]: row["n"] <= _MOST_EXACT for row in self._found(sizes)}
         counts = " UNION ALL ".join(_counted(table, exact=exact[table]) for table in _IDENTITY)
         return self._found(f"SELECT topic, rows, unique, exact FROM ({counts}) ORDER BY topic")
+
+
+def _spans(counts: Iterable[Sequence[Any]], most: int) -> list[tuple[str, str]]:
+    """Return first and last accounts, as many at a time as have `most` rows together; `counts` has accounts in order with their rows."""
+    found: list[tuple[str, str]] = []
+    held = 0
+    for account, rows in counts:
+        if found and held + rows <= most:
+            found[-1] = (found[-1][0], account)
+            held += rows
+        else:
+            found.append((account, account))
+            held = rows
+    return found
 
 
 def _counted(table: str, *, exact: bool) -> str:

@@ -93,7 +93,7 @@ class MemoryStore(MemoryErasing, MemoryHealth):
     def past(self) -> Iterator[Found]:
         """Yield all that the scorer takes."""
         rows = [row for row in self._unique_events() if row["topic"] == USAGE_EVENTS and _scores(row)]
-        yield from sorted(rows, key=lambda row: (row["occurred_at"], row["topic"], row["partition"], row["offset"]))
+        yield from sorted(rows, key=lambda row: (row["account"], row["occurred_at"], row["partition"], row["offset"]))
 
     def losses(self) -> list[Found]:
         """Return of each account the latest record of a loss that names a day, or its latest where none does."""

@@ -189,8 +189,9 @@ def test_a_job_that_identifies_everybody_at_night_makes_nobody_active(store: Sto
     assert [each["user"] for each in people.rows] == ["u1"]
 
 
-def test_the_past_is_all_that_the_scorer_takes_once_and_in_the_order_in_which_it_happened(store: Store) -> None:
+def test_the_past_is_all_that_the_scorer_takes_once_by_account_in_the_order_in_which_it_happened(store: Store) -> None:
     store.insert("events", [event(1, "late", occurred_at=T0 + 9), event(2, "early", occurred_at=T0, account="globex")])
+    store.insert("events", [event(7, "first", occurred_at=T0 + 3)])
     store.insert("events", [event(3, "late", occurred_at=T0 + 9), event(4, "test", environment="staging")])
     store.insert("events", [event(5, "x", topic="usage-unattributed", account="")])
     store.insert("events", [event(6, "staff", internal=True, occurred_at=T0 + 99)])
@@ -198,12 +199,25 @@ def test_the_past_is_all_that_the_scorer_takes_once_and_in_the_order_in_which_it
     found = list(store.past())
 
     assert [(e["account"], e["event_id"], e["occurred_at"], e["internal"]) for e in found] == [
-        ("globex", "early", T0, False),
+        ("acme", "first", T0 + 3, False),
         ("acme", "late", T0 + 9, False),
         ("acme", "staff", T0 + 99, True),
+        ("globex", "early", T0, False),
     ]
     assert {"user", "kind", "name", "source", "properties", "environment", "internal", "actor"} <= found[0].keys()
     assert {"received_at", "historical"} <= found[0].keys()
+
+
+def test_a_past_that_is_fetched_in_parts_is_the_same(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    accounts = ["acme", "brio", "cato", "dune", "über"]
+    sent = [event(n, f"e{n}", account=accounts[n % 5], occurred_at=T0 - 7 * n) for n in range(23)]
+    store.insert("events", [*sent, event(90, "e5", account="acme", occurred_at=T0 + 5)])
+    whole = list(store.past())
+
+    monkeypatch.setattr(queries, "PAST_ROWS", 10)
+
+    assert list(store.past()) == whole
+    assert [each["event_id"] for each in whole] == [f"e{n}" for a in range(5) for n in reversed(range(a, 23, 5))]
 
 
 def test_a_nonsense_time_does_not_stop_a_batch(store: Store) -> None:
