@@ -116,7 +116,7 @@ class Warehouse:
                     self._watch.not_alive,
                     unreadable=lambda: self._tokens.unreadable() if self._tokens else [],
                 ),
-                *registry_routes(),
+                *registry_routes(self._kafka.topic_prefix),
                 Mount("", api_or(guarded, self._console_over(api, guarded))),
             ]
         )

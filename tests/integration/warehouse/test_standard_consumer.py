@@ -31,8 +31,8 @@ async def test_a_standard_avro_consumer_reads_signals_with_the_warehouse_as_regi
 
     def read(port: int) -> Any:
         registry = SchemaRegistryClient({"url": f"http://127.0.0.1:{port}"})
-        assert "risk-signals-value" in registry.get_subjects()
-        assert registry.get_latest_version("risk-signals-value").schema_id == codec.SCHEMA_IDS["signal"]
+        assert f"{topic}-value" in registry.get_subjects()
+        assert registry.get_latest_version(f"{topic}-value").schema_id == codec.SCHEMA_IDS["signal"]
         deserialize = AvroDeserializer(registry)
         consumer = Consumer(
             {
@@ -51,7 +51,7 @@ async def test_a_standard_avro_consumer_reads_signals_with_the_warehouse_as_regi
         finally:
             consumer.close()
 
-    async with serving(Starlette(routes=registry_routes()), "127.0.0.1", 0) as port:
+    async with serving(Starlette(routes=registry_routes(kafka_settings.topic_prefix)), "127.0.0.1", 0) as port:
         found = await asyncio.to_thread(read, port)
 
     assert found == value

@@ -14,7 +14,7 @@ from services.warehouse.registry_api import registry_routes
 
 @pytest.fixture
 def client() -> TestClient:
-    return TestClient(Starlette(routes=registry_routes()))
+    return TestClient(Starlette(routes=registry_routes("")))
 
 
 def test_every_schema_is_found_by_its_id(client: TestClient) -> None:
@@ -30,6 +30,18 @@ def test_subjects_are_records_and_topics_with_one_record(client: TestClient) -> 
 
     assert {"io.tidemark.Signal", "risk-signals-value", "io.tidemark.UsageEvent"} <= set(subjects)
     assert "usage-events-value" not in subjects
+
+
+def test_the_subject_of_a_topic_is_named_as_the_topic_is_on_the_cluster() -> None:
+    """Kafka Connect looks a schema up under the topic that it reads, and fails where there is no such subject."""
+    client = TestClient(Starlette(routes=registry_routes("eu-")))
+    text = next(f.text for f in released.FILES if f.record == "signal")
+
+    found = client.post("/subjects/eu-risk-signals-value", json={"schema": text}).json()
+
+    assert (found["subject"], found["id"]) == ("eu-risk-signals-value", codec.SCHEMA_IDS["signal"])
+    assert client.get("/subjects/risk-signals-value/versions").status_code == 404
+    assert client.get("/subjects/io.tidemark.Signal/versions").json() == [1]
 
 
 def test_a_version_is_found_by_number_and_as_the_latest(client: TestClient) -> None:
@@ -62,7 +74,7 @@ async def test_a_schema_without_end_is_read_no_further_than_one_can_be_long() ->
 
     path = "/subjects/io.tidemark.Tick"
     scope = {"type": "http", "method": "POST", "path": path, "headers": [], "query_string": b""}
-    await Starlette(routes=registry_routes())(scope, receive, send)
+    await Starlette(routes=registry_routes(""))(scope, receive, send)
 
     assert (answer[0]["status"], json.loads(answer[1]["body"])["error_code"]) == (413, 41301)
     assert len(left) > 50
