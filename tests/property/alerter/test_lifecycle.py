@@ -24,6 +24,7 @@ _encode = codec.encoder("account_health")
 _encode_forgotten = codec.encoder("account_forgotten")
 
 ACCOUNTS = ("acme", "globex:eu", "initech")
+SEVERITIES = ("INFO", "WARNING", "CRITICAL")
 
 levels = st.sampled_from([0.02, 0.2, 0.4, 0.6, 0.9, 1.0, 1.8])
 moods = st.fixed_dictionaries(
@@ -131,9 +132,44 @@ def test_episodes_are_whole(stretches: list[Stretch]) -> None:
             del open_now[key]
         else:
             assert signal["resolved_reason"] == ""
+            assert before is None or SEVERITIES.index(signal["severity"]) > SEVERITIES.index(before["severity"])
             open_now[key] = signal
     latest = {key.decode(): codec.decode(value)[1] for key, value in log.latest("open-signals").items()}
     assert latest == {signal["episode_id"]: signal for signal in open_now.values()}
+
+
+@settings(max_examples=examples(15), deadline=None)
+@given(spans, st.floats(0, 1), st.floats(0, 1))
+def test_a_subscriber_that_begins_at_any_time_as_the_page_says_knows_what_is_open(
+    stretches: list[Stretch], begin: float, end: float
+) -> None:
+    """Its offsets of an hour ago are at `begin`; what it finds on open-signals is of a later time, `end`."""
+    log = log_of(stretches)
+    written = outputs(log, Cuts())
+    topics = written["risk-signals"], written["expansion-signals"]
+    signals = [codec.decode(value or b"")[1] for topic in topics for key in topic.values() for value in key]
+    last = {signal["episode_id"]: signal for signal in signals if signal["transition"] == "RESOLVED"}
+    stood = [(record.key or b"", record.value) for record in log.records("open-signals")]
+    moves = [last[key.decode()] if value is None else codec.decode(value)[1] for key, value in stood]
+    begun, read = sorted(round(share * len(moves)) for share in (begin, end))
+
+    open_now: dict[str, dict[str, Any]] = {}
+    for key, value in stood[:read]:
+        if value is None:
+            open_now.pop(key.decode(), None)
+        else:
+            open_now[key.decode()] = codec.decode(value)[1]
+    known = {episode: signal["transition_number"] for episode, signal in open_now.items()}
+    for signal in moves[begun:]:
+        episode = signal["episode_id"]
+        if signal["transition_number"] <= known.get(episode, 0):
+            continue
+        known[episode] = signal["transition_number"]
+        open_now[episode] = signal
+        if signal["transition"] == "RESOLVED":
+            del open_now[episode]
+
+    assert open_now == {key.decode(): codec.decode(value)[1] for key, value in log.latest("open-signals").items()}
 
 
 @settings(max_examples=examples(15), deadline=None)
