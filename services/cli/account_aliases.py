@@ -24,7 +24,7 @@ async def apply(kafka: KafkaSettings, book: AccountBook, within_s: float = 60.0)
     Write the aliases to every partition of usage-unattributed, and have the accounts of these ids forgotten; return how many.
 
     They are forgotten once attribution has read the aliases: until then it forwards events to them, which would make them
-    anew. Doing it again changes nothing. The accounts are forgotten without a signal; what is open of them is resolved.
+    anew. Doing it again changes nothing. What is open of the accounts is resolved as `forgotten`.
 
     Raises:
         Fatal: the table is larger than a record may be.

@@ -244,7 +244,9 @@ def apply(
     kafka, running, book = cluster(data), find(data), load_accounts(file, VARIABLE if by_variable else "")
     count = asyncio.run(write(kafka, book, within))
     in_force_now = counted(count, "alias is", "aliases are")
-    print(f"{in_force_now} in force for attribution; accounts under such an id are forgotten, without a signal.")
+    print(
+        f"{in_force_now} in force for attribution; accounts under such an id are forgotten, and their open signals resolved."
+    )
     print("Their past stays in the warehouse. The file's domains are ingest's: they hold from its next start.")
     address = running.ingest or readiness.addresses()["ingest"]
     found = in_force(address, book)
