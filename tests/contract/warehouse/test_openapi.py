@@ -24,6 +24,8 @@ from schemathesis.specs.openapi.checks import (
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from schemas import released
+from services.alerter.domain.stages.deduplicate import Reason
 from services.warehouse.erasing_api import erasing_routes
 from services.warehouse.exporting_api import exporting_routes
 from services.warehouse.http import openapi
@@ -91,6 +93,16 @@ def test_a_default_is_one_of_what_may_be_given() -> None:
 
     assert defaults
     assert all(each["default"] in each.get("enum", [each["default"]]) for each in defaults)
+
+
+def test_the_document_names_all_that_a_signal_can_be() -> None:
+    """Whoever builds on signals sees which transitions there are, and why one ends, without having met each."""
+    written = json.loads((released.ROOT / "signal/v1.avsc").read_text("utf-8"))["fields"]
+    symbols = {each["name"]: each["type"]["symbols"] for each in written if "symbols" in each["type"]}
+    described = DOCUMENT["components"]["schemas"]["SignalAnswer"]["properties"]
+
+    assert {name: sorted(symbols[name]) for name in symbols} == {name: described[name]["enum"] for name in symbols}
+    assert described["resolved_reason"]["enum"] == sorted(reason.value for reason in Reason)
 
 
 def test_an_address_that_is_not_described_stops_the_process_at_its_start() -> None:

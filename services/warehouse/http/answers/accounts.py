@@ -6,6 +6,10 @@ from typing import Literal, NotRequired, TypedDict
 
 Band = Literal["LEARNING", "UNKNOWN", "RED", "YELLOW", "GREEN"]
 Stage = Literal["UNKNOWN", "ONBOARDING", "ADOPTION", "ONGOING", "RENEWAL"]
+Category = Literal["UNKNOWN", "RISK", "EXPANSION"]
+Severity = Literal["UNKNOWN", "INFO", "WARNING", "CRITICAL"]
+Transition = Literal["UNKNOWN", "FIRING", "UPDATED", "RESOLVED"]
+ResolvedReason = Literal["", "recovered", "inhibited", "expired", "forgotten"]
 
 
 class ListAnswer(TypedDict):
@@ -185,18 +189,22 @@ class EvidenceAnswer(WordsAnswer):
 
 
 class SignalAnswer(TypedDict):
-    """One transition of an episode. Of open signals: whether what it rests on has come back half of the way or more."""
+    """
+    One transition of an episode; `resolved_reason` is empty while it is open.
+
+    Of open signals, `eased` says whether what it rests on has come back half of the way or more.
+    """
 
     signal_id: str
     episode_id: str
     account: str
     account_name: str
     rule: str
-    category: str
-    severity: str
-    transition: str
+    category: Category
+    severity: Severity
+    transition: Transition
     transition_number: int
-    resolved_reason: str
+    resolved_reason: ResolvedReason
     episode_started_at: str
     at: str
     historical: bool
@@ -209,8 +217,8 @@ class SignalAnswer(TypedDict):
     owner: str
     revenue: float | None
     renewal_date: str | None
-    stage: str
-    band: str
+    stage: Stage
+    band: Band
     score: float
     health_sequence: int
     rules_version: str
