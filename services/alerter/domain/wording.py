@@ -169,4 +169,4 @@ def expired_summary(open_ms: int) -> str:
 
 WITHDRAWN_SUMMARY = "Closed because this kind of signal was switched off."
 
-FORGOTTEN_SUMMARY = "Closed because nothing was heard of this account for so long that it was forgotten."
+FORGOTTEN_SUMMARY = "Closed because the account was forgotten: nothing was heard of it for long, or it was merged into another one or erased."

@@ -204,6 +204,17 @@ def test_a_forgotten_account_is_closed_and_leaves_nothing_behind(alerter: Alerte
     assert alerter.signals("dead-letters") == []
 
 
+def test_the_end_of_a_forgotten_account_blames_no_silence_that_there_may_not_have_been(alerter: Alerter) -> None:
+    """An account that was merged or erased ends in the midst of its use, and the record of its end does not say which it was."""
+    alerter.tell(snapshot(0, **LOW))
+    alerter.forget("acme", 1)
+
+    (*_, closed) = alerter.signals("risk-signals")
+
+    assert closed["resolved_reason"] == "forgotten"
+    assert "nothing was heard of it for long, or it was merged into another one or erased" in closed["summary"]
+
+
 def test_what_is_closed_since_a_backfill_had_the_account_forgotten_is_historical(alerter: Alerter) -> None:
     alerter.tell(snapshot(0, **LOW))
     alerter.forget("acme", historical=True)
