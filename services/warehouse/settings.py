@@ -64,4 +64,7 @@ class RetentionSettings(Settings):
     health_days: int | None = Field(None, ge=1, le=36_500, validation_alias="TIDEMARK_WAREHOUSE_HEALTH_DAYS")
     """Days for which health snapshots are kept; if not set, for ever."""
     signals_days: int | None = Field(None, ge=1, le=36_500, validation_alias="TIDEMARK_WAREHOUSE_SIGNALS_DAYS")
-    """Days for which signals are kept; if not set, for ever."""
+    """
+    Days for which signals are kept; if not set, for ever. An episode may be open for 180 days: with fewer, the query API loses
+    signals that are still open on the topics.
+    """
