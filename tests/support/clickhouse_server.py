@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
+import io
 import json
 import os
 import re
@@ -68,7 +69,8 @@ _FORMAT = re.compile(r"\bFORMAT\s+(\w+)\s*;?\s*\Z", re.IGNORECASE)
 _RETURNS_ROWS = re.compile(r"\A\s*(\(|SELECT|WITH|SHOW|DESC|DESCRIBE|EXISTS|EXPLAIN)\b", re.IGNORECASE)
 _CODE = re.compile(r"Code: (\d+)")
 _STATUS = {"516": 403, "60": 404, "81": 404, "62": 400, "47": 400, "115": 400}
-_OPEN = {"": lambda data: data, "lz4": lz4.frame.decompress, "gzip": gzip.decompress}
+_OPEN = {"": lambda data: data, "lz4": lambda data: lz4.frame.open(io.BytesIO(data)).read(), "gzip": gzip.decompress}
+"""Each block of an insert is a frame of its own: `lz4.frame.decompress` takes the first one alone, and says nothing."""
 
 
 _connect: Any = chdb.connect  # two packages bring this module, one with types and one without

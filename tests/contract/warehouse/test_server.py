@@ -8,7 +8,7 @@ from services.shared.errors import Fatal, Retryable
 from services.warehouse.clickhouse.store import ClickHouseStore, open_server
 from services.warehouse.domain.filters import EventFilter
 from services.warehouse.ports import StoreRefuses, why
-from tests.contract.warehouse.stored import event
+from tests.contract.warehouse.stored import event, signal
 from tests.support.clickhouse_server import clickhouse_server
 
 
@@ -18,6 +18,12 @@ def test_rows_go_over_the_wire_compressed_and_come_back_whole(server_store: Clic
     server_store.insert("events", [event(n, id_, properties=names[id_]) for n, id_ in enumerate(names)])
 
     assert {e["event_id"]: e["properties"] for e in server_store.events(EventFilter("acme", limit=400)).rows} == names
+
+
+def test_rows_that_take_several_blocks_are_all_stored(server_store: ClickHouseStore) -> None:
+    server_store.insert("signals", [signal(n, f"account {n}", "silent", 1, "FIRING") for n in range(3_000)])
+
+    assert server_store._writer.query("SELECT count() FROM signals").result_rows == [(3_000,)]
 
 
 def test_a_wrong_password_is_fatal_and_named(server_url: str) -> None:
