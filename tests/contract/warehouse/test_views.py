@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -15,10 +16,10 @@ from services.warehouse.clickhouse.migrations import FOLDER
 from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
 from services.warehouse.domain.rows import Place
 from services.warehouse.views import VIEWS
-from tests.contract.warehouse.made_history import DAYS, STARTS, as_rows, history
+from tests.contract.warehouse.made_history import DAYS, STARTS, STOPS, as_rows, history
 from tests.contract.warehouse.stored import T0, health, signal
 from tests.contract.warehouse.stored import event as stored_event
-from tests.contract.warehouse.views_in_python import GONE, PLAIN, Row, day_of, started
+from tests.contract.warehouse.views_in_python import GONE, PLAIN, Row, closes, day_of, started
 from tests.support.health_rows import forgotten
 from tests.support.scorer import DAY, UsageLane, at, event
 
@@ -188,3 +189,26 @@ def test_the_example_of_adoption_counts_the_accounts_of_all_months(filled: Click
 
     assert len({row["cohort"] for row in asked(filled, "feature_adoption")}) > 1
     assert shares == {feature: pytest.approx(count / accounts) for feature, count in used.items()}
+
+
+def test_the_example_of_bands_counts_accounts_that_rest_on_every_day(
+    server_store: ClickHouseStore, project_root: Path
+) -> None:
+    page = (project_root / "docs" / "sql.md").read_text("utf-8")
+    section = page.split("## `health_by_day`")[1].split("\n## ")[0]
+    (example,) = re.findall(r"^```sql\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    stopped = DAY + STOPS[GONE]
+    resting = [each for each in history().snapshots if each["account"] == GONE and each["day"] > stopped + 42]
+    left_out = [each for each in resting if (each["day"] - stopped) % 7]  # it waits for a ticket, else it would rest
+    snapshots = [each for each in history().snapshots if each not in left_out]
+    server_store.insert("account_health", as_rows("account-health", "account_health", snapshots))
+
+    found = server_store._writer.query(example).result_rows
+
+    bands = defaultdict(list)
+    for (_, day), each in closes(history()).items():
+        bands[day].append(each["band"])
+    whole = [(day, *(of.count(band) for band in ("RED", "YELLOW", "GREEN"))) for day, of in sorted(bands.items())]
+    assert found == whole
+    assert len(left_out) > 30
+    assert {each["band"] for each in resting} == {"RED"}
