@@ -9,11 +9,12 @@ from datetime import date
 from functools import cached_property
 from typing import Any
 
+from services.console.bands import JUDGED
+
 SPAN_DAYS = 210
 """How far back the page looks: the 30 weeks of the usual level."""
 DIMENSIONS = ("usage", "breadth", "value", "support", "sentiment", "renewal")
 _LEVELS = {f"level_{weeks}w": f"user_days_{weeks}w" for weeks in (1, 2, 4)}
-JUDGED = frozenset({"RED", "YELLOW", "GREEN"})
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from services.console.bands import JUDGED
 from services.console.charts.drawing import short
 
 WIDTH, HEIGHT, EDGE = 120.0, 28.0, 3.0
 _BEGIN = f'<svg class="spark" viewBox="0 0 {WIDTH:.0f} {HEIGHT:.0f}" role="img" aria-label="'
 _MIDDLE = f'<path class="spark-mid" d="M0 {HEIGHT / 2:.0f}H{WIDTH:.0f}"/>'
-_JUDGED = frozenset({"RED", "YELLOW", "GREEN"})
 
 
 def sparkline(weeks: Sequence[Mapping[str, Any] | None], label: str) -> Markup:
@@ -24,7 +24,7 @@ def sparkline(weeks: Sequence[Mapping[str, Any] | None], label: str) -> Markup:
     """
     path, pen, end = [], "M", ""
     for x, week in zip(_across(len(weeks)), weeks, strict=True):
-        if week is None or week["score"] is None or week["band"] not in _JUDGED:
+        if week is None or week["score"] is None or week["band"] not in JUDGED:
             pen, end = "M", ""
             continue
         y = _height(week["score"])
@@ -38,7 +38,7 @@ def sparkline(weeks: Sequence[Mapping[str, Any] | None], label: str) -> Markup:
 def scores(weeks: Sequence[Mapping[str, Any] | None]) -> list[float]:
     """Return the scores of the weeks that were judged."""
     return [
-        week["score"] for week in weeks if week is not None and week["band"] in _JUDGED and week["score"] is not None
+        week["score"] for week in weeks if week is not None and week["band"] in JUDGED and week["score"] is not None
     ]
 
 

@@ -9,18 +9,17 @@ from starlette.responses import RedirectResponse, Response
 
 from services.console.addresses import account_address
 from services.console.api_client import ApiError
+from services.console.bands import BANDS, JUDGED, amount_of
 from services.console.charts.scatter import Mark
 from services.console.charts.sparkline import scores
 from services.console.days import days_between
 from services.console.owners import SHOWN, is_owner, nearest_first, owners_of
-from services.console.pages.today import JUDGED
 from services.console.pages.waiting import FEEDS
 from services.console.rendering import Visit, clipped
 
 ROWS = 60
 WEEKS = 30
 _CHANGE_WEEKS = 4
-BANDS = ("RED", "YELLOW", "GREEN", "UNKNOWN", "LEARNING")
 STAGES = ("ONBOARDING", "ADOPTION", "ONGOING", "RENEWAL")
 COLUMNS = (
     ("account", "name"),
@@ -177,8 +176,8 @@ def _sort(visit: Visit, name: str, key: str, current: str) -> dict[str, Any]:
 def _picture(visit: Visit, base: Mapping[str, Any]) -> dict[str, Any]:
     weeks = [week for week in base["weeks"] if week.get("bands")]
     latest = weeks[-1]["bands"] if weeks else {}
-    revenue = {band: [_amount(week, band, "revenue") for week in weeks] for band in (*reversed(JUDGED), *BANDS[3:])}
-    accounts = {band: [_amount(week, band, "accounts") for week in weeks] for band in revenue}
+    revenue = {band: [amount_of(week, band, "revenue") for week in weeks] for band in (*reversed(JUDGED), *BANDS[3:])}
+    accounts = {band: [amount_of(week, band, "accounts") for week in weeks] for band in revenue}
     by_revenue = any(any(values) for values in revenue.values())
     marks = [
         Mark(each["score"], each["revenue"], each["band"], _title(visit, each), account_address(each["account"]))
@@ -195,10 +194,6 @@ def _picture(visit: Visit, base: Mapping[str, Any]) -> dict[str, Any]:
         "owners": [each["owner"] for each in base["owners"] if each["owner"]],
         "base_total": sum(int(each["accounts"]) for each in latest.values()),
     }
-
-
-def _amount(week: Mapping[str, Any], band: str, what: str) -> float:
-    return float((week["bands"].get(band) or {}).get(what) or 0)
 
 
 def _title(visit: Visit, account: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from starlette.responses import Response
 
 from services.console.addresses import account_address
+from services.console.bands import JUDGED
 from services.console.days import days_between
 from services.console.owners import SHOWN, is_owner, meant, nearest_first, owners_of
 from services.console.recorded.contacts import Contact, last_contacts
@@ -25,8 +26,6 @@ MOST_SIGNALS = 100
 """So many signals to work on are shown, and so many accounts in each of the lists below them."""
 _LOOKED_AT = 1_000
 """Open signals, the first in the order of work, of which it is looked up whether somebody needs to work on them."""
-JUDGED = ("RED", "YELLOW", "GREEN")
-"""The bands in which a score means something."""
 _BEHIND_DAYS = 2
 """So many days after the newest snapshot the page says that it is not of today."""
 

@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from services.console.addresses import account_address
+from services.console.bands import BANDS, JUDGED, RANK, amount_of
 from services.console.charts.scatter import Mark
 from services.console.days import days_between, log_day_text
-from services.console.pages.today import JUDGED
 from services.console.rendering import clipped
 from services.console.report.week import Found, Week
 from services.console.wording import Wording
@@ -18,11 +18,9 @@ from services.console.words.formats import Formats
 from services.shared.wording import Catalogue
 
 RENEWALS_WITHIN = 90
-BANDS = ("RED", "YELLOW", "GREEN", "UNKNOWN", "LEARNING")
 _NAME, _TEXT = 80, 300
 _LONGEST_ID = 256
 _MOST_MARKS = 2_000
-_RANK = {"RED": 0, "YELLOW": 1, "GREEN": 2}
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -68,7 +66,7 @@ def contents(week: Week, reader: Reader, bounds: RowLimits) -> dict[str, Any]:
         "by_revenue": sums.by_revenue,
         "days": [each["day"] for each in week.base],
         "amounts": {
-            band: [_amount(each, band, "revenue" if sums.by_revenue else "accounts") for each in week.base]
+            band: [amount_of(each, band, "revenue" if sums.by_revenue else "accounts") for each in week.base]
             for band in ("GREEN", "YELLOW", "RED", "UNKNOWN", "LEARNING")
         },
         "latest": {band: sums.now(band) for band in BANDS},
@@ -132,7 +130,7 @@ def summary(week: Week, reader: Reader) -> str:
 
 def in_blocks(weeks: Sequence[Found | None]) -> str:
     """Return scores as characters of a font: a line that every mail program shows."""
-    found = [week["score"] if week and week["band"] in _RANK and week["score"] is not None else None for week in weeks]
+    found = [week["score"] if week and week["band"] in JUDGED and week["score"] is not None else None for week in weeks]
     return "".join("·" if each is None else _BARS[min(7, int(max(0.0, each) * 8 / 101))] for each in found)
 
 
@@ -275,13 +273,9 @@ def one_line(text: str) -> str:
     return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
-def _amount(week: Found, band: str, what: str) -> float:
-    return float((week["bands"].get(band) or {}).get(what) or 0)
-
-
 def _worse(account: Found) -> bool:
-    return _RANK.get(account["now"]["band"], 3) < _RANK.get(account["before"]["band"], -1)
+    return RANK.get(account["now"]["band"], 3) < RANK.get(account["before"]["band"], -1)
 
 
 def _better(account: Found) -> bool:
-    return _RANK.get(account["now"]["band"], -1) > _RANK.get(account["before"]["band"], 3)
+    return RANK.get(account["now"]["band"], -1) > RANK.get(account["before"]["band"], 3)

@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import Any
 
 from services.console.api_client import Api
+from services.console.bands import JUDGED
 from services.console.recorded.judgements import judgements_on_record
 from services.console.recorded.losses import losses_on_record
 from services.shared.errors import Fatal
@@ -29,7 +30,6 @@ _MOST_PAGES = 50
 _TOLD_OWNERS = 10
 _AT_ONCE = 4
 """So many questions at a time: the API answers other readers meanwhile."""
-_RANK = {"RED": 0, "YELLOW": 1, "GREEN": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ def _change(account: Found) -> dict[str, Any] | None:
     before, now = (account.get("weeks") or [None, None])[-2:]
     if before is None or now is None:
         return None
-    judged = before["band"] in _RANK and now["band"] in _RANK
+    judged = before["band"] in JUDGED and now["band"] in JUDGED
     points = now["score"] - before["score"] if judged else None
     if before["band"] == now["band"] and (points is None or abs(points) < NEWS_POINTS):
         return None
