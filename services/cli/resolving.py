@@ -7,7 +7,6 @@ What was said is withdrawn in the same way; events that were forwarded by it sta
 from __future__ import annotations
 
 import csv
-import re
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -23,13 +22,12 @@ from services.ingest.domain.limits import Limits
 from services.shared.kafka.clients import producer
 from services.shared.kafka.reading import decoded, record_of, scan
 from services.shared.kafka.settings import KafkaSettings
-from services.shared.pseudonyms import Pseudonyms
+from services.shared.pseudonyms import PSEUDONYM, Pseudonyms
 
 AT_ONCE = 1_000
 """Records sent before their acknowledgements are awaited."""
 _LONGEST_ACCOUNT = Limits().id_chars
 """As ingest takes it."""
-_PSEUDONYM = re.compile(r"u_[A-Za-z0-9_-]{20}")
 _link = codec.encoder("user_link")
 
 
@@ -116,7 +114,7 @@ def _read_rows(path: Path, columns: Sequence[str]) -> tuple[list[tuple[int, list
 
 
 def _pseudonym(user: str, pseudonyms: Pseudonyms) -> str:
-    return user if _PSEUDONYM.fullmatch(user) else pseudonyms.of(user)
+    return user if PSEUDONYM.fullmatch(user) else pseudonyms.of(user)
 
 
 async def resolve(kafka: KafkaSettings, accounts: Mapping[str, str]) -> Resolved:

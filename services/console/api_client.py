@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tenacity import retry, retry_if_exception, wait_random_exponential
 
 from services.console.recent import Recent
+from services.shared.http.leaving import until_left
 
 log = logging.getLogger(__name__)
 
@@ -109,14 +110,7 @@ class Apart:
 
     async def relay(self, path: str, token: str | None, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the stream and write what comes, until either side ends."""
-        passing = asyncio.create_task(self._pass_on(path, token, scope, send))
-        leaving = asyncio.create_task(_gone(receive))
-        try:
-            await asyncio.wait({passing, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (passing, leaving):
-                task.cancel()
-            await asyncio.gather(passing, leaving, return_exceptions=True)
+        passing = await until_left(self._pass_on(path, token, scope, send), receive)
         if not passing.cancelled():
             passing.result()
 
@@ -140,11 +134,6 @@ class Apart:
             if not started:
                 await send({"type": "http.response.start", "status": 503, "headers": [(b"retry-after", b"5")]})
         await send({"type": "http.response.body", "body": b""})
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 class Api:

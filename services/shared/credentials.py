@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 ID_CHARS = 8
 LONGEST = 256
+DIGEST = re.compile(r"[0-9a-f]{64}")
+"""What `digest` returns."""
 
 
 def digest(credential: str) -> str:

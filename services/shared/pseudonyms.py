@@ -7,6 +7,7 @@ which id it stands for, or try ids out. All ingest processes of an installation 
 
 from __future__ import annotations
 
+import re
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from hashlib import blake2b
@@ -14,6 +15,7 @@ from hashlib import blake2b
 PREFIX = "u_"
 _DIGEST_BYTES = 15
 """120 bits, 20 characters of Base64 without padding: among a billion people two share one with odds of 1 in 10^18."""
+PSEUDONYM = re.compile(r"u_[A-Za-z0-9_-]{20}")
 KEY_BYTES = 32
 _REMEMBERED = 100_000
 """Ids of each kind, 45 MB at the most, and half of that if they are ordinary. When there are more, all are forgotten."""

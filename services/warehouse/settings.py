@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from services.shared.http.addresses import SecretAddress
+from services.shared.http.addresses import ORIGIN, SecretAddress
 from services.shared.settings import Settings
-
-_ORIGIN = re.compile(r"https?://([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?")
 
 
 class WarehouseSettings(Settings):
@@ -47,7 +44,7 @@ class WarehouseSettings(Settings):
     @classmethod
     def _origins(cls, value: str) -> str:
         for each in filter(None, map(str.strip, value.split(","))):
-            if not _ORIGIN.fullmatch(each):
+            if not ORIGIN.fullmatch(each):
                 raise ValueError(
                     f"{each[:100]!r} must be an origin as browsers send it: https://app.example.com, in lower case, without a path"
                 )

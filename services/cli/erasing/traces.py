@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,8 +14,8 @@ from services.cli.local.own_secrets import existing_pseudonyms
 from services.cli.local.stack_state import data_folder, reach
 from services.shared.errors import Fatal, Retryable, TidemarkError
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.pseudonyms import PSEUDONYM
 
-_PSEUDONYM = re.compile(r"u_[A-Za-z0-9_-]{20}")
 _SEE_TO_IT = "Start it, or see `tidemark doctor`, and run the same command again"
 
 
@@ -44,7 +43,7 @@ def pseudonym_of(user: str, data: Path | None, *, anonymous: bool) -> str:
     Raises:
         Fatal: there is no key of the pseudonyms.
     """
-    if not anonymous and _PSEUDONYM.fullmatch(user):
+    if not anonymous and PSEUDONYM.fullmatch(user):
         return user
     pseudonyms = existing_pseudonyms(data_folder(data))
     return pseudonyms.of_anonymous(user) if anonymous else pseudonyms.of(user)

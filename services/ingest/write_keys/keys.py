@@ -9,7 +9,6 @@ logged and counted.
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
@@ -22,17 +21,16 @@ import msgspec
 from services.ingest.domain.plan_check import PlanMode
 from services.ingest.errors import Code
 from services.ingest.metrics import IngestMetrics
-from services.shared.credentials import LONGEST, dated, digest, id_of
+from services.shared.credentials import DIGEST, LONGEST, dated, digest, id_of
 from services.shared.errors import Rejected
 from services.shared.files.entry_fields import read_entry
 from services.shared.files.entry_list import Hashes, read_entries
 from services.shared.files.watched_file import WatchedFile
+from services.shared.http.addresses import ORIGIN
 from services.shared.tracking_plan.actors import Actor
 
 log = logging.getLogger(__name__)
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_ORIGIN = re.compile(r"https?://([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?")
 _TELL_EVERY_S = 1.0
 _digest = lru_cache(maxsize=4_096)(digest)
 """Remembers the digests of keys that were named lately, known or not: 2 MB at the most."""
@@ -110,7 +108,7 @@ def _read(given: Any, where: str, problems: list[str]) -> tuple[str, WriteKey]:
 
 def _problems(entry: WriteKey, given: Collection[str]) -> list[str]:
     problems = []
-    if "key_sha256" in given and not _DIGEST.fullmatch(entry.key_sha256):
+    if "key_sha256" in given and not DIGEST.fullmatch(entry.key_sha256):
         problems.append("key_sha256 must be 64 hexadecimal digits, in lower case")
     if "source" in given and not (entry.source and entry.source.isprintable() and len(entry.source) <= 256):
         problems.append("source must be 1 to 256 printable characters")
@@ -119,7 +117,7 @@ def _problems(entry: WriteKey, given: Collection[str]) -> list[str]:
     problems += [
         f"origin {origin!r} must be as browsers send it: https://app.example.com, in lower case, without a path"
         for origin in entry.origins
-        if not _ORIGIN.fullmatch(origin)
+        if not ORIGIN.fullmatch(origin)
     ]
     if entry.backfill and entry.client == "browser":
         problems.append(

@@ -7,22 +7,21 @@ where an id is not known any more, the pseudonym stays.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from services.shared.pseudonyms import PSEUDONYM
 
 Found = Mapping[str, Any]
 _Sent = tuple[str, str, str]
 Beyond = Mapping[_Sent, list[Found]]
 
-_PSEUDONYM = re.compile(r"u_[A-Za-z0-9_-]{20}")
-
 
 def pseudonyms_in(told: Any) -> set[str]:
     """Return the pseudonyms that any text of an answer holds."""
     if isinstance(told, str):
-        return set(_PSEUDONYM.findall(told)) if "u_" in told else set()
+        return set(PSEUDONYM.findall(told)) if "u_" in told else set()
     if isinstance(told, Mapping):
         told = told.values()
     if isinstance(told, Iterable):
@@ -33,7 +32,7 @@ def pseudonyms_in(told: Any) -> set[str]:
 def named(told: Any, names: Mapping[str, str]) -> Any:
     """Return an answer with the user ids in the place of the pseudonyms that are known."""
     if isinstance(told, str):
-        return _PSEUDONYM.sub(lambda found: names.get(found[0], found[0]), told) if names and "u_" in told else told
+        return PSEUDONYM.sub(lambda found: names.get(found[0], found[0]), told) if names and "u_" in told else told
     if isinstance(told, Mapping):
         return {name: named(value, names) for name, value in told.items()}
     if isinstance(told, list):

@@ -7,11 +7,11 @@ the same again, and are left out.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from services.shared.errors import Rejected
+from services.shared.pseudonyms import PSEUDONYM
 
 _OWN, _NAMED = "user = '{user}'", "position(body, '{user}') > 0"
 _PLACE = "topic, partition, offset, account, at"
@@ -44,7 +44,6 @@ memory for all of them, or, with FINAL, all columns of all people.
 PERSONAL_TABLES = tuple(_SELECTED)
 REPEATED = frozenset({"account_health_current", "account_health_days", "account_health_states", "signal_episodes"})
 """Tables made of the others, which name a person only as those do."""
-_PSEUDONYM = re.compile(r"u_[A-Za-z0-9_-]{20}")
 
 
 class PersonalRows(NamedTuple):
@@ -71,6 +70,6 @@ def personal_rows(user: str, table: str) -> PersonalRows:
     """
     if table not in _SELECTED:
         raise Rejected("no_such_table", "table", f"there is no {table[:100]!r}; there are {', '.join(PERSONAL_TABLES)}")
-    if not _PSEUDONYM.fullmatch(user):
+    if not PSEUDONYM.fullmatch(user):
         raise Rejected("bad_parameter", "user", "give a pseudonym, such as u_Zk3vJb0yqk2XxQ5nVbLd")
     return PersonalRows(table, user)

@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from services.shared.errors import Rejected, Retryable
+from services.shared.http.leaving import until_left
 from services.warehouse.domain.parameters import TextParameter, parsed
 from services.warehouse.http.feed import Feed
 from services.warehouse.http.problems import problem
@@ -128,17 +129,7 @@ class _EventStream(Response):
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         with self._counted():
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await self._until_left(receive, send)
-
-    async def _until_left(self, receive: Receive, send: Send) -> None:
-        sending = asyncio.create_task(self._send(send))
-        leaving = asyncio.create_task(_gone(receive))
-        try:
-            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (sending, leaving):
-                task.cancel()
-            await asyncio.gather(sending, leaving, return_exceptions=True)
+            await until_left(self._send(send), receive)
 
     async def _send(self, send: Send) -> None:
         async with contextlib.aclosing(self._parts):
@@ -146,11 +137,6 @@ class _EventStream(Response):
                 async with asyncio.timeout(UNREAD_S):
                     await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _event(name: str, cursor: str, data: bytes) -> bytes:

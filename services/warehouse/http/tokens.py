@@ -9,7 +9,6 @@ running. A file that cannot be read, or has an error, changes nothing: it is log
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -20,7 +19,7 @@ from typing import Any
 import msgspec
 from prometheus_client import Gauge
 
-from services.shared.credentials import LONGEST, dated, digest, id_of
+from services.shared.credentials import DIGEST, LONGEST, dated, digest, id_of
 from services.shared.errors import Rejected
 from services.shared.files.entry_fields import read_entry
 from services.shared.files.entry_list import Hashes, read_entries
@@ -29,7 +28,6 @@ from services.shared.files.watched_file import WatchedFile
 VARIABLE = "TIDEMARK_QUERY_TOKENS_FILE"
 TOKEN_NAME = "tidemark.token_name"  # noqa: S105 - the name of a member, not a token
 """In the scope of a request: who has the token that it came with; missing where there are no tokens."""
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _HASHES = Hashes("token_sha256", never="token", right="read all accounts", command="tidemark tokens create")
 _LOOK_EVERY_S = 1.0
 _digest = lru_cache(maxsize=1_024)(digest)
@@ -64,7 +62,7 @@ def _read(given: Any, where: str, problems: list[str]) -> tuple[str, Token]:
     """Return an entry with what is right of it, by its hash, and add all that is wrong to the problems."""
     hint = "is no token; write fields such as token_sha256 and name"
     entry, fields = read_entry(dated(given), Token("", ""), where, hint, problems)
-    if "token_sha256" in fields and not _DIGEST.fullmatch(entry.token_sha256):
+    if "token_sha256" in fields and not DIGEST.fullmatch(entry.token_sha256):
         problems.append(f"{where}: token_sha256 must be 64 hexadecimal digits, in lower case")
     if "name" in fields and not entry.name:
         problems.append(f"{where}: name must not be empty")
