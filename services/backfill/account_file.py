@@ -18,7 +18,7 @@ from services.shared.files.yaml_file import read_yaml
 from services.shared.tracking_plan.dates import read_day
 from services.shared.tracking_plan.plan import TraitPlan
 from services.shared.tracking_plan.values import MAX_FACT_TEXT, MAX_NUMBER, MAX_WHOLE_NUMBER
-from services.shared.units import written_date
+from services.shared.units import read_date
 
 _GROUPED = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
 _GROUPED_OR_NOT = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
@@ -217,7 +217,7 @@ def _country(name: str, value: Any) -> str:
 
 def _date(name: str, value: Any) -> str:
     try:
-        written = value.isoformat() if isinstance(value, date) else written_date(str(value).strip()).isoformat()
+        written = value.isoformat() if isinstance(value, date) else read_date(str(value).strip()).isoformat()
     except ValueError:
         raise ValueError(f"column {name!r}: {str(value)[:40]!r} is not a date like 2027-01-31") from None
     try:

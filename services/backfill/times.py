@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from services.shared.units import DAY_MS
+from services.shared.units import DAY_MS, read_time
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LARGEST_MS = 4_102_444_800_000  # the year 2100: anything later was meant in another unit
 
 
@@ -48,6 +46,4 @@ def _milliseconds(text: str, written: TimeFormat) -> int:
         case TimeFormat.DAYS:
             return int(text) * DAY_MS
         case TimeFormat.ISO:
-            moment = datetime.fromisoformat(text)
-            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-            return (moment - _EPOCH) // timedelta(milliseconds=1)  # never rounded up into the next day
+            return read_time(text)

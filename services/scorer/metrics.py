@@ -8,10 +8,10 @@ from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from services.scorer.domain.fleet import PPM
 from services.scorer.domain.lane.ledger import LedgerCounters
 from services.scorer.domain.lane.outcome import Outcome, Rejection, Snapshot
 from services.scorer.domain.lane.usage_state import UsageState
-from services.scorer.domain.units import PPM
 from services.shared.units import HOUR_MS
 
 _OUTCOMES = {

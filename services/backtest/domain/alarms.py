@@ -17,11 +17,11 @@ import numpy as np
 from services.backtest.domain.episodes import Episode
 from services.backtest.domain.grid import LATER_DAYS, Bools, Floats, Grid, Ints, Points
 from services.backtest.domain.resampling import Interval, Resampling
+from services.shared.units import DAY_MS
 
 QUIET_DAYS = 28
 FLAP_DAYS = 56
 PER = 1000
-DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from services.backtest.domain.naive import NaiveAlarms, scores
 from services.backtest.domain.ranking import Decile, RankingFigures, deciles, measure_ranking
 from services.backtest.domain.resampling import Interval, Resampling
 from services.scorer.domain.health.risk import Predicts
+from services.shared.units import DAY_MS
 
 _OURS = "tidemark_"
 OURS = f"{_OURS}warning_or_above"
@@ -25,7 +26,6 @@ TUNED = "tuned_days.{days}"
 """Silence of so many days, which gives as many calls. What names are called stands in the catalogues."""
 SIZES = ((1.0, 3.0), (3.0, 10.0), (10.0, float("inf")))
 """Of accounts, active user-days a week."""
-DAY_MS = 86_400_000
 
 
 class Said(NamedTuple):

@@ -9,7 +9,7 @@ import typer
 
 from services.cli.local.stack_state import DataOption, JsonOption, cluster, reach
 from services.shared.errors import WrongArgument
-from services.shared.units import day_number, written_date
+from services.shared.units import day_number, read_date
 
 if TYPE_CHECKING:
     from services.alerter.domain.rules import RuleSet
@@ -57,7 +57,7 @@ def explain(
 
 def _day(text: str) -> int:
     try:
-        return day_number(written_date(text))
+        return day_number(read_date(text))
     except ValueError:
         raise WrongArgument(f"--at {text}: give a day such as 2027-03-31") from None
 

@@ -13,7 +13,7 @@ from services.cli.languages import Language
 from services.cli.local.stack_state import DataOption, data_folder, find
 from services.cli.output_files import require_files, unwritable, write_whole
 from services.shared.errors import Fatal, WrongArgument
-from services.shared.units import written_date
+from services.shared.units import read_date
 
 if TYPE_CHECKING:
     from services.console.report.week import Week
@@ -88,7 +88,7 @@ def report(  # noqa: PLR0913  typer reads the options from the signature
 def _check(at: str | None, currency: str | None, api: str | None, link: str | None) -> None:
     if at is not None:
         try:
-            written_date(at)
+            read_date(at)
         except ValueError:
             raise WrongArgument(f"--at {at}: give a day such as 2027-03-31") from None
     if currency is not None and not (len(currency) == 3 and currency.isascii() and currency.isupper()):

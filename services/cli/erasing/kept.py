@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from schemas.topics import (
@@ -21,7 +20,7 @@ from schemas.topics import (
     USAGE_REJECTED,
     USAGE_UNATTRIBUTED,
 )
-from services.shared.units import DAY_MS
+from services.shared.units import DAY_MS, date_of, day_of
 
 _SEGMENT_MS = 7 * DAY_MS
 """After which Kafka begins a new segment, if the topic does not say otherwise."""
@@ -60,7 +59,7 @@ class Kept(NamedTuple):
 def kept(*, person: bool, now_ms: int) -> list[Kept]:
     """Return the topics that hold something of a person or an account, which retention or compaction removes."""
     holds = _HOLDS_PERSON if person else _HOLDS_ACCOUNT
-    found = [Kept(topic, what, _date(now_ms + _lasts_ms(topic))) for topic, what in holds.items()]
+    found = [Kept(topic, what, date_of(day_of(now_ms + _lasts_ms(topic))).isoformat()) for topic, what in holds.items()]
     return sorted(found, key=lambda each: (each.until, each.topic))
 
 
@@ -71,7 +70,3 @@ def _lasts_ms(topic: str) -> int:
         lasts = int(record.config["max.compaction.lag.ms"]) + DAY_MS
         return lasts + _OPEN_MS if topic == OPEN_SIGNALS else lasts
     return record.retention_ms + int(record.config.get("segment.ms", _SEGMENT_MS))
-
-
-def _date(at_ms: int) -> str:
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)).date().isoformat()

@@ -15,9 +15,8 @@ from services.scorer.domain.accounts.absences import of_account, of_people, of_s
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.active_users import WEEKS
 from services.scorer.domain.accounts.daily_counts import SPAN
-from services.scorer.domain.units import DAY_MS
 from services.shared.tracking_plan.state_values import WITHDRAWN
-from services.shared.units import written_time
+from services.shared.units import DAY_MS, written_time
 
 SHOWN_WEEKS = 12
 _SAME = ("score_tenths", "band", "measures", "facts", "dates")

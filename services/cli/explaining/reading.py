@@ -21,13 +21,13 @@ from services.cli.explaining.replay import (
 from services.cli.held import iso
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.health.model import Model
-from services.scorer.domain.units import DAY_MS
 from services.shared.counts import counted
 from services.shared.errors import Fatal
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.reading import at_time, beginnings, decoded, ends, scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.tracking_plan.plan import TrackingPlan
+from services.shared.units import DAY_MS
 
 PUBLISHED_WITHIN_MS = 36 * 3_600_000
 """After the end of a day its snapshots are appended, unless a backfill drove the clock."""

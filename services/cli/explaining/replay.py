@@ -25,13 +25,13 @@ from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.health.model import Model
 from services.scorer.domain.lane.clock import IDLE
 from services.scorer.domain.lane.usage_fold import UsageFold
-from services.scorer.domain.units import DAY_MS
 from services.scorer.usage_processor import UsageProcessor
 from services.shared.engine.errors import Unanswered
 from services.shared.engine.processor import SourceRecord
 from services.shared.errors import Fatal, KeyFault, Poison, UnknownVersion
 from services.shared.source_records import origin_of
 from services.shared.tracking_plan.plan import TrackingPlan
+from services.shared.units import DAY_MS
 
 DUPLICATE_IDS = 200_000
 """Ids that are remembered, of one account."""

@@ -16,7 +16,7 @@ import yaml
 
 from services.shared.files import quick_yaml
 from services.shared.files.expected_types import type_problem_of
-from services.shared.units import date_of, day_number, written_date
+from services.shared.units import date_of, day_number, read_date
 
 MOST_DAYS = 2000
 HOURS = 24
@@ -87,7 +87,7 @@ class Case(msgspec.Struct, forbid_unknown_fields=True):
     @property
     def first_day(self) -> int:
         """The first day, counted from 1970."""
-        return day_number(written_date(self.start))
+        return day_number(read_date(self.start))
 
 
 class BadCase(ValueError):
@@ -103,7 +103,7 @@ def read_case(path: Path) -> Case:
     """
     try:
         case = _converted(quick_yaml.read(path.read_text("utf-8")))
-        written_date(case.start)
+        read_date(case.start)
         if not all(series(story.days) for story in case.accounts.values()):
             raise ValueError("day series: no day at all")
         for story in case.accounts.values():

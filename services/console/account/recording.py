@@ -13,7 +13,7 @@ from xxhash import xxh3_64_hexdigest
 from services.console.account.records import KINDS
 from services.shared.tracking_plan.judgements import VERDICTS
 from services.shared.tracking_plan.state_values import MAX_ABSENT_DAYS, MAX_DAYS_AHEAD
-from services.shared.units import written_date
+from services.shared.units import read_date
 
 LONGEST_TEXT = 4_000
 LONGEST_LINE = 200
@@ -128,7 +128,7 @@ def _checked(field: Field, given: str) -> str:
         raise BadField(field.name, "no_choice")
     if field.kind == "date":
         try:
-            day = written_date(value)
+            day = read_date(value)
         except ValueError:
             raise BadField(field.name, "no_date") from None
         if day < EARLIEST:

@@ -17,7 +17,7 @@ import msgspec
 from services.shared.tracking_plan.judgements import JUDGEMENT
 from services.shared.tracking_plan.losses import loss_of
 from services.shared.tracking_plan.state_values import WITHDRAWN, planned_absence
-from services.shared.units import date_of, day_number, written_date
+from services.shared.units import date_of, day_number, read_date
 
 KINDS: Mapping[str, str] = {
     "contact": "Customer Contacted",
@@ -141,7 +141,7 @@ def _one(kind: str, event: Mapping[str, Any]) -> Recorded | None:
 def day_of(given: object) -> date | None:
     """Return a day, given as `2026-03-31` with or without a time; None where it is none."""
     try:
-        return written_date(str(given)[:10]) if given else None
+        return read_date(str(given)[:10]) if given else None
     except ValueError:
         return None
 

@@ -25,7 +25,7 @@ from services.console.pages.record_forms import forms, today
 from services.console.panels.all_panels import Panels
 from services.console.panels.context import PanelContext
 from services.console.rendering import Visit, clipped
-from services.shared.units import written_date
+from services.shared.units import read_date
 
 PEOPLE = 1_000
 """How many people are read, as many as the API lists at once: those who left come last in it."""
@@ -180,7 +180,7 @@ def _at(visit: Visit) -> tuple[date | None, tuple[str, str]]:
     if not given:
         return None, ("", "")
     try:
-        day = written_date(given)
+        day = read_date(given)
     except ValueError:
         return None, ("no_day", clipped(given, 40))
     return (day, ("", "")) if day <= today() else (None, ("future_day", day.isoformat()))
@@ -193,7 +193,7 @@ def _two_days(visit: Visit, told: _Told) -> tuple[date, date]:
     first_day = max(usual, told.past.days[0].on) if told.past.days else usual
     for name, otherwise in (("from", first_day), ("to", told.past.last)):
         try:
-            chosen.append(written_date(visit.request.query_params[name]))
+            chosen.append(read_date(visit.request.query_params[name]))
         except (KeyError, ValueError):
             chosen.append(otherwise)
     first, last = sorted(chosen)

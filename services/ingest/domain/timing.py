@@ -8,15 +8,13 @@ Segment and Snowplow apply too.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from services.ingest.domain.limits import Limits
 from services.ingest.errors import Code
 from services.shared.errors import Rejected
-from services.shared.units import DAY_MS, HOUR_MS
+from services.shared.units import HOUR_MS, read_time
 
-_START = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_MS = range(10**11, 10**13)
 """Integers taken for milliseconds since 1970 (years 1973 to 2286); smaller ones may be seconds, so are refused."""
 
@@ -32,12 +30,7 @@ def to_millis(value: Any, field: str) -> int | None:
         return None
     if type(value) is str:
         try:
-            moment = datetime.fromisoformat(value)
-            if moment.tzinfo is None:
-                moment = moment.replace(tzinfo=UTC)
-            since = moment - _START
-            # Dividing by a timedelta takes as long as all else.
-            return since.days * DAY_MS + since.seconds * 1000 + since.microseconds // 1000
+            return read_time(value)
         except (ValueError, OverflowError):
             raise Rejected(
                 Code.INVALID_TIMESTAMP,

@@ -23,8 +23,8 @@ from statistics import median
 from typing import Any
 
 from services.scorer.domain.accounts.daily_counts import SPAN
-from services.scorer.domain.units import PPM
 
+PPM = 1_000_000
 FLOOR_PPM, CAP_PPM = 50_000, 2_000_000
 FEWEST_ACCOUNTS = 10
 """With fewer eligible accounts the factor is 1."""

@@ -7,7 +7,7 @@ from datetime import date
 from typing import NamedTuple, Protocol
 
 from services.shared.errors import Rejected
-from services.shared.units import written_date
+from services.shared.units import read_date
 from services.warehouse.views import VIEWS, View
 
 FORMATS = {"parquet": "Parquet", "csv": "CSVWithNames", "ndjson": "JSONEachRow"}
@@ -78,6 +78,6 @@ def _day(name: str, text: str | None) -> date | None:
     if text is None:
         return None
     try:
-        return written_date(text)
+        return read_date(text)
     except ValueError:
         raise Rejected("bad_parameter", name, f"{text[:40]!r} is no day: give one as 2026-03-31") from None

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from services.shared.errors import Rejected
-from services.shared.units import day_number, written_date
+from services.shared.units import day_number, read_date, read_time
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_YEAR = 2199
 """The year of the last day that may be asked for; ClickHouse's times end a century later."""
 Schema = dict[str, Any]
@@ -239,7 +237,7 @@ class DayParameter:
     def parse(self, text: str) -> int:
         """Return it."""
         try:
-            found = written_date(text)
+            found = read_date(text)
         except ValueError:
             raise Rejected("bad_parameter", self.name, f"{text[:100]!r} is no day such as 2026-03-31") from None
         if not 1970 <= found.year <= _LAST_YEAR:
@@ -262,10 +260,8 @@ class TimeParameter:
     def parse(self, text: str) -> int:
         """Return it."""
         try:
-            written_date(text[:10])
-            moment = datetime.fromisoformat(text)
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            return (moment - _EPOCH) // timedelta(milliseconds=1)
+            read_date(text[:10])
+            return read_time(text)
         except (ValueError, OverflowError):
             detail = f"{text[:100]!r} is no date or time such as 2026-03-31 or 2026-03-31T12:00:00Z"
             raise Rejected("bad_parameter", self.name, detail) from None

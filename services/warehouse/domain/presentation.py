@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 from schemas.measures import MEASURES, SILENCE_CAP, USUAL_RISK
-from services.shared.units import DAY_MS
+from services.shared.units import DAY_MS, written_time
 from services.warehouse.domain.rows import instant
 from services.warehouse.domain.weeks import Line
 
 Found = Mapping[str, Any]
 Told = dict[str, Any]
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _NEVER = -1
 
@@ -39,8 +36,7 @@ _NO_MEASURES = {SILENCE_CAP: "Cap on a silent account", USUAL_RISK: "A usual acc
 
 def time_of(milliseconds: int) -> str:
     """Return a time, milliseconds since 1970 UTC, as `2026-03-31T12:00:00.000Z`."""
-    moment = _EPOCH + timedelta(milliseconds=instant(milliseconds))
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
+    return written_time(instant(milliseconds), "milliseconds")
 
 
 @lru_cache(maxsize=4096)  # a list has the same few days thousands of times

@@ -17,10 +17,10 @@ from schemas import codec
 from services.alerter.metrics import AlerterMetrics
 from services.alerter.processor import alerter_lanes
 from services.alerter.rule_files import load_rules
-from services.scorer.domain.units import DAY_MS
 from services.scorer.lanes import fleet_lane, usage_lanes
 from services.scorer.usage_processor import UsageProcessor
 from services.shared.engine.memory.runner import MemoryRunner
+from services.shared.units import DAY_MS
 from tests.support.scorer import MODEL, PLAN, Log, at, clock, tick
 
 pytestmark = pytest.mark.timeout(300)

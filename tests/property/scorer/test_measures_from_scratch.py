@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.scorer.domain.health.measures.registry import FUNCTIONS
-from services.scorer.domain.units import DAY_MS, HOUR_MS
+from services.shared.units import DAY_MS, HOUR_MS
 from tests.support.attribution import link
 from tests.support.examples import examples
 from tests.support.scorer import DAY, UsageLane, at, measures

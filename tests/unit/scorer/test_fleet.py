@@ -8,8 +8,7 @@ import random
 
 import pytest
 
-from services.scorer.domain.fleet import EDGES_MILLI, FleetTally, FleetYear, decide, percentile_milli
-from services.scorer.domain.units import PPM
+from services.scorer.domain.fleet import EDGES_MILLI, PPM, FleetTally, FleetYear, decide, percentile_milli
 
 
 def partial(

@@ -20,7 +20,7 @@ from services.scorer.domain.accounts.facts import Facts, Since, Value
 from services.scorer.domain.accounts.kinds import Kinds
 from services.scorer.domain.accounts.roles import Roles, role_code
 from services.scorer.domain.accounts.survey_answers import KEEP_MS, Answers, Sentiment, sentiment
-from services.scorer.domain.units import DAY_MS
+from services.shared.units import DAY_MS
 
 CALM, TOUCHED, RESTATED, URGENT = range(4)
 """Why the account is to be evaluated, if at all; the greatest reason counts."""

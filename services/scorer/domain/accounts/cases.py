@@ -8,7 +8,7 @@ in after its closing.
 
 from __future__ import annotations
 
-from services.scorer.domain.units import DAY_MS
+from services.shared.units import DAY_MS
 
 MAX_CASES = 500
 """Per account and sort. Beyond that the oldest closed one is forgotten; if all are open, the new one is left out, counted."""

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.scorer.domain.accounts.daily_counts import SPAN
-from services.scorer.domain.units import DAY_MS, HOUR_MS
+from services.shared.units import DAY_MS, HOUR_MS
 
 MAX_IDENTIFIED = 10_000
 """People per account. Of one more the role is left out, counted."""

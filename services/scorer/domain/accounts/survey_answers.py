@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from xxhash import xxh64_hexdigest
 
-from services.scorer.domain.units import DAY_MS
+from services.shared.units import DAY_MS
 
 KEEP_MS = 180 * DAY_MS
 DETRACTOR_MS = 90 * DAY_MS

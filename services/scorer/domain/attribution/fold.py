@@ -28,7 +28,7 @@ from services.scorer.domain.attribution.membership import (
 from services.scorer.domain.attribution.outcome import Forward, Link, Move, Unresolved
 from services.scorer.domain.attribution.state import USER_BYTES, AttributionState
 from services.scorer.domain.attribution.waiting import Waiting, WaitingBounds
-from services.scorer.domain.units import HOUR_MS
+from services.shared.units import HOUR_MS
 
 MOST_FORWARDS = 4
 """How often a record moves from user to user."""

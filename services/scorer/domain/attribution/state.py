@@ -19,8 +19,8 @@ from services.scorer.domain.attribution.users import Users
 from services.scorer.domain.attribution.waiting import Waiting, WaitingBounds, WaitingRoom
 from services.scorer.domain.counters import LEDGER_KEY, decode_counters, encode_counters
 from services.scorer.domain.lane.duplicates import DuplicateWindow
-from services.scorer.domain.units import DAY_MS
 from services.shared.errors import IncompatibleState
+from services.shared.units import DAY_MS
 
 FORMAT = 1
 USER, WAITING = b"u:", b"w:"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.scorer.domain.units import HOUR_MS
+from services.shared.units import HOUR_MS
 
 EDGES = (("RED", 0, 500), ("YELLOW", 500, 750), ("GREEN", 750, 1001))
 """Name, lower edge and upper edge in tenths of a point."""

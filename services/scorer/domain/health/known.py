@@ -10,8 +10,8 @@ from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.survey_answers import Sentiment
 from services.scorer.domain.health.lifecycle_stage import first_start, stage, start_day
 from services.scorer.domain.health.usage import Usage, usage_of
-from services.scorer.domain.units import DAY_MS, HOUR_MS
 from services.shared.tracking_plan.state_names import WELL_KNOWN
+from services.shared.units import DAY_MS, HOUR_MS
 
 
 class Support(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.scorer.domain.accounts.facts import Since
-from services.scorer.domain.units import day_of
+from services.shared.units import day_of
 
 ONBOARDING_DAYS = 90
 RENEWAL_DAYS = 90

@@ -8,7 +8,8 @@ from schemas.measures import MEASURES
 from services.scorer.domain.health.known import AGES, Known
 from services.scorer.domain.health.measures import breadth, renewal, sentiment, support, usage, value
 from services.scorer.domain.health.measures.registry import FUNCTIONS, Function
-from services.scorer.domain.units import DAY_MS, six_digits
+from services.scorer.domain.health.rounding import six_digits
+from services.shared.units import DAY_MS
 
 ROOMS = (usage, breadth, value, support, sentiment, renewal)
 """The modules with the functions, by dimension."""

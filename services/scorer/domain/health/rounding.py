@@ -1,4 +1,4 @@
-"""Rounds the parts of a sum so that they still add up."""
+"""Rounds numbers before they are emitted: the parts of a sum so that they still add up, and others to six digits."""
 
 from __future__ import annotations
 
@@ -14,3 +14,8 @@ def shared_out(shares: Sequence[float]) -> list[int]:
     for i in order[: total - sum(floors)]:
         floors[i] += 1
     return floors
+
+
+def six_digits(value: float) -> float:
+    """Round to six significant digits, so that emitted numbers do not depend on the last bit of a library."""
+    return float(f"{value:.6g}")

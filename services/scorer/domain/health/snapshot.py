@@ -15,9 +15,9 @@ from services.scorer.domain.health.last_evaluation import LastEvaluation, read
 from services.scorer.domain.health.measuring import measures_of
 from services.scorer.domain.health.model import Model
 from services.scorer.domain.health.risk import UNKNOWN, predicted, risk
+from services.scorer.domain.health.rounding import six_digits
 from services.scorer.domain.health.score import Health, health
 from services.scorer.domain.health.usage import Usage
-from services.scorer.domain.units import six_digits
 from services.shared.tracking_plan.state_names import ABSENT_FROM, ABSENT_UNTIL
 
 _encode = msgspec.msgpack.Encoder().encode

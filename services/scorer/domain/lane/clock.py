@@ -14,7 +14,7 @@ a day has waited is told by ticks alone: events of a backlog hurry through hours
 
 from __future__ import annotations
 
-from services.scorer.domain.units import DAY_MS, HOUR_MS
+from services.shared.units import DAY_MS, HOUR_MS
 
 STEP_MS = 7 * DAY_MS
 """How far log time may step without a clock record."""

@@ -13,7 +13,7 @@ from services.scorer.domain.fleet import FleetYear
 from services.scorer.domain.lane.clock import IDLE, NEVER
 from services.scorer.domain.lane.day_close import DayClose
 from services.scorer.domain.lane.usage_state import UsageState
-from services.scorer.domain.units import HOUR_MS
+from services.shared.units import HOUR_MS
 
 
 class StepTooLong(Exception):

@@ -30,8 +30,8 @@ from services.scorer.domain.lane.clock import (
 )
 from services.scorer.domain.lane.outcome import Forgotten, Partial, Snapshot
 from services.scorer.domain.lane.usage_state import UsageState
-from services.scorer.domain.units import DAY_MS, HOUR_MS
 from services.shared.errors import KeyFault
+from services.shared.units import DAY_MS, HOUR_MS
 
 CLOSE_AT_ONCE = 512
 EVALUATE_AT_ONCE = 64

@@ -20,8 +20,8 @@ from services.scorer.domain.lane.outcome import Rejection
 from services.scorer.domain.lane.properties import Wrong
 from services.scorer.domain.lane.statements import Statements
 from services.scorer.domain.lane.usage_state import UsageState
-from services.scorer.domain.units import DAY_MS
 from services.shared.tracking_plan.plan import TrackingPlan
+from services.shared.units import DAY_MS
 
 DEBOUNCE_MS = 60_000
 """An account is evaluated at most this often, but for what is urgent and at a day's close."""

@@ -20,10 +20,10 @@ from services.scorer.domain.lane.meanings import Meaning, Meanings
 from services.scorer.domain.lane.outcome import Rejection
 from services.scorer.domain.lane.properties import Wrong, absence_of, case_id, properties_of, score_of
 from services.scorer.domain.lane.usage_state import UsageState
-from services.scorer.domain.units import DAY_MS
 from services.shared.tracking_plan.plan import TrackingPlan, role_trait
 from services.shared.tracking_plan.state_names import TYPE_OF_FACT
 from services.shared.tracking_plan.state_values import PlannedAbsence
+from services.shared.units import DAY_MS
 
 
 class Statements:

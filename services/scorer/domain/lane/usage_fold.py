@@ -26,8 +26,8 @@ from services.scorer.domain.lane.outcome import Forgotten
 from services.scorer.domain.lane.slow_path import SlowPath
 from services.scorer.domain.lane.state_format import DEFAULT
 from services.scorer.domain.lane.usage_state import UsageState
-from services.scorer.domain.units import DAY_MS
 from services.shared.tracking_plan.plan import TrackingPlan
+from services.shared.units import DAY_MS
 
 PRODUCTION = "production"
 _KINDS = {"PAGE": PLAIN, "SCREEN": PLAIN, "IDENTIFY": NO_ACTIVITY, "ALIAS": NO_ACTIVITY}

@@ -9,7 +9,7 @@ import pytest
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.facts import Facts
 from services.scorer.domain.accounts.kinds import kinds_of
-from services.scorer.domain.units import DAY_MS
+from services.shared.units import DAY_MS
 from tests.support.scorer import DAY, PLAN
 
 KINDS = kinds_of(PLAN)

@@ -12,7 +12,7 @@ from services.scorer.domain.accounts.survey_answers import (
     note,
     sentiment,
 )
-from services.scorer.domain.units import DAY_MS
+from services.shared.units import DAY_MS
 
 NOW = 20_000 * DAY_MS
 

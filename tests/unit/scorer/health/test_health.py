@@ -22,9 +22,9 @@ from services.scorer.domain.health.rounding import shared_out
 from services.scorer.domain.health.score import CAP, Health, health
 from services.scorer.domain.health.trend import trend
 from services.scorer.domain.health.usage import Usage
-from services.scorer.domain.units import DAY_MS, HOUR_MS
 from services.shared.plan_file import default_plan
 from services.shared.tracking_plan.state_names import WELL_KNOWN
+from services.shared.units import DAY_MS, HOUR_MS
 from tests.support.scorer import DAY, MODEL, at
 
 QUIET = Support(0, 0, 0.0, 0, 0)

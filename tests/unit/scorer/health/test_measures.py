@@ -14,8 +14,8 @@ from services.scorer.domain.accounts.facts import Facts
 from services.scorer.domain.accounts.kinds import kinds_of
 from services.scorer.domain.health.known import known_of
 from services.scorer.domain.health.measuring import RECORDS, ROOMS, measures_of, not_taken
-from services.scorer.domain.units import DAY_MS
 from services.shared.tracking_plan.reading import read_plan
+from services.shared.units import DAY_MS
 from tests.support.plans import default_without
 from tests.support.scorer import DAY, PLAN, at
 

@@ -14,9 +14,8 @@ from services.scorer.domain.accounts.kinds import kinds_of
 from services.scorer.domain.health.known import known_of
 from services.scorer.domain.health.measuring import measures_of
 from services.scorer.domain.health.own_calendar import FLOOR, calendar_of, with_fleet
-from services.scorer.domain.units import DAY_MS
 from services.shared.plan_file import default_plan
-from services.shared.units import day_number
+from services.shared.units import DAY_MS, day_number
 
 KINDS = kinds_of(default_plan())
 LEVELS = [1.0] * 36

@@ -9,7 +9,7 @@ from services.scorer.domain.accounts.actors import AGENTS
 from services.scorer.domain.accounts.kinds import kinds_of
 from services.scorer.domain.health.known import known_of
 from services.scorer.domain.health.measuring import measures_of
-from services.scorer.domain.units import DAY_MS
+from services.shared.units import DAY_MS
 from tests.support.scorer import DAY, PLAN
 
 KINDS = kinds_of(PLAN)

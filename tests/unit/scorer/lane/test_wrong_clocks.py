@@ -11,10 +11,10 @@ from collections.abc import Callable
 import pytest
 
 from schemas import codec
-from services.scorer.domain.units import DAY_MS
 from services.scorer.usage_processor import UsageProcessor
 from services.shared.engine.errors import TooManyRaises, Unanswered
 from services.shared.engine.memory.runner import Cuts
+from services.shared.units import DAY_MS
 from tests.support.scorer import DAY, Log, at, clock, tick
 
 MINUTE, HOUR = 60_000, 3_600_000

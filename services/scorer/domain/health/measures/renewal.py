@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.scorer.domain.health.known import Known
 from services.scorer.domain.health.lifecycle_stage import RENEWAL_DAYS
 from services.scorer.domain.health.measures.registry import measure
-from services.scorer.domain.units import day_of
+from services.shared.units import day_of
 
 _MONTHLY_TERM_DAYS = 45
 _MONTHLY_WINDOW_DAYS = 7

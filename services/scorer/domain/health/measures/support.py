@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.scorer.domain.health.known import Known
 from services.scorer.domain.health.measures.registry import measure
-from services.scorer.domain.units import DAY_MS
+from services.shared.units import DAY_MS
 
 
 @measure
