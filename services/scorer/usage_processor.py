@@ -11,8 +11,8 @@ from services.scorer.domain.lane.outcome import Outcome, Partial, Snapshot
 from services.scorer.domain.lane.usage_fold import NotStarted, UsageFold
 from services.scorer.domain.lane.usage_state import UsageState
 from services.scorer.metrics import UsageMetrics
+from services.scorer.record_sizes import RecordSizes
 from services.scorer.records import encode_health, outputs_of
-from services.scorer.weights import Weights
 from services.shared.engine.errors import Unanswered
 from services.shared.engine.processor import NO_APPEND_TIME, Append, Output, SourceRecord, StateChange
 from services.shared.errors import Poison, UnknownVersion
@@ -51,7 +51,7 @@ class UsageProcessor:
         self._fold = fold
         fold.days.write = encode_health
         self._metrics = metrics
-        self._weights = {HOT: Weights(), COLD: Weights(), ROLES: Weights()}
+        self._sizes = {HOT: RecordSizes(), COLD: RecordSizes(), ROLES: RecordSizes()}
         self._event = fold.event
 
     @property
@@ -85,7 +85,7 @@ class UsageProcessor:
             self.state.ids.load(key, value)
         else:
             self.state.restore(key, value)
-            self._weigh(key, value)
+            self._note_size(key, value)
 
     def opened(self) -> Iterator[None]:
         """Finish the restore, step by step. This lane appends nothing."""
@@ -178,7 +178,7 @@ class UsageProcessor:
         state = self.state
         changes = [StateChange(STATE, key, value) for key, value in state.take_changes()]
         for _, key, value in changes:
-            self._weigh(key, value)
+            self._note_size(key, value)
         changes.extend(StateChange(IDS, key, value) for key, value in state.ids.take_changes())
         if self._metrics:
             self._metrics.committed(state)
@@ -190,14 +190,14 @@ class UsageProcessor:
 
     @property
     def changed_bytes(self) -> int:
-        """About how many bytes the accounts that changed since the last call of `take_changes` take; see Weights."""
-        state, weights = self.state, self._weights
-        return weights[HOT].of(state.hot) + weights[COLD].of(state.cold) + weights[ROLES].of(state.roles)
+        """About how many bytes the accounts that changed since the last call of `take_changes` take; see RecordSizes."""
+        state, sizes = self.state, self._sizes
+        return sizes[HOT].of(state.hot) + sizes[COLD].of(state.cold) + sizes[ROLES].of(state.roles)
 
-    def _weigh(self, key: bytes, value: bytes | None) -> None:
-        weights = self._weights.get(key[: len(HOT)])
-        if weights is not None:
-            weights.note(key[len(HOT) :].decode(), len(value or b""))
+    def _note_size(self, key: bytes, value: bytes | None) -> None:
+        sizes = self._sizes.get(key[: len(HOT)])
+        if sizes is not None:
+            sizes.note(key[len(HOT) :].decode(), len(value or b""))
 
     @property
     def urgent(self) -> bool:

@@ -39,19 +39,19 @@ from services.shared.settings import ProcessSettings, Settings
 from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded, open_server
 from services.warehouse.domain.refusals import Refusals
 from services.warehouse.domain.rows import TABLE_OF_TOPIC
-from services.warehouse.erasing_api import erasing_routes
-from services.warehouse.exporting_api import exporting_routes
 from services.warehouse.filling.sink import KafkaSink
 from services.warehouse.http.app import query_app
+from services.warehouse.http.erasing import erasing_routes
+from services.warehouse.http.exporting import exporting_routes
 from services.warehouse.http.feed import Feed
 from services.warehouse.http.front import api_or
 from services.warehouse.http.guard import Guard, is_loopback, with_cors
+from services.warehouse.http.registry import registry_routes
 from services.warehouse.http.tokens import VARIABLE, Tokens, read
 from services.warehouse.http.turns import QueryTurns
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import why
 from services.warehouse.refusal_tail import follow
-from services.warehouse.registry_api import registry_routes
 from services.warehouse.settings import RetentionSettings, WarehouseSettings
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from xxhash import xxh3_128
 from schemas.topics import USAGE_EVENTS
 from services.backtest.domain.history import NOTHING, OWN, AccountOutcome, BacktestHistory, Event
 from services.backtest.domain.kept_events import KeptEvents
-from services.scorer.domain.lane.day_close import oldest_day
+from services.scorer.domain.lane.lateness import oldest_day
 from services.shared.counts import counted
 from services.shared.errors import Fatal
 from services.shared.kafka.reading import decoded, scan

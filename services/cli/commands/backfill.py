@@ -173,7 +173,7 @@ async def _run(running: Running, events: EventFile, source: str, bar: Bar, *, ti
     from services.backfill.service import Mode, Options
     from services.backfill.service import backfill as run
     from services.scorer.attribution_facts import read_positions
-    from services.scorer.domain.lane.day_close import oldest_day
+    from services.scorer.domain.lane.lateness import oldest_day
     from services.scorer.lane_facts import read_lanes
 
     if running.ingest is None:

@@ -12,7 +12,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from services.cli.erasing.traces import QueryAccess, refused
 from services.shared.errors import Fatal, Retryable, TidemarkError
-from services.warehouse.domain.personal import PERSONAL_TABLES
+from services.warehouse.domain.disclosure import PERSONAL_TABLES
 
 _BUSY_S = 60.0
 """For so long somebody else's export may keep the warehouse busy."""

@@ -18,7 +18,7 @@ from services.shared.units import DAY_MS
 from services.warehouse.clickhouse.asking import ClickHouseAsking, after, order_by
 from services.warehouse.domain import ordering
 from services.warehouse.domain.filters import EventFilter, PeopleFilter
-from services.warehouse.domain.person import RECENT_DAYS
+from services.warehouse.domain.presence import RECENT_DAYS
 from services.warehouse.domain.rows import instant
 from services.warehouse.ports import MOST_ARRIVALS, Days, Found, Page
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import replace
 
 from schemas.measures import MEASURES
-from services.warehouse.domain import away, filters, ordering, parameters, people, person, presentation, weeks
+from services.warehouse.domain import away, filters, ordering, parameters, people, presence, presentation, weeks
 from services.warehouse.domain.filters import AccountFilter, EventFilter, PeopleFilter, SignalFilter
 from services.warehouse.http.answers.accounts import (
     AccountAnswer,
@@ -154,7 +154,7 @@ def _people(asked: Asked) -> Told:
     names = store.people([row["user"] for row in rows])
     told = []
     for row in rows:
-        state = person.state(row["first_active_day"], row["last_active_day"], today)
+        state = presence.state(row["first_active_day"], row["last_active_day"], today)
         told.append({**presentation.person(row, state), "user_id": names.get(row["user"])})
     return {"account": wanted.account, "people": told, **page, "as_of": in_time(known)}
 

@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from services.warehouse.domain.disclosure import PERSONAL_TABLES
 from services.warehouse.domain.erasing import LINKED
 from services.warehouse.domain.parameters import Parameter
-from services.warehouse.domain.personal import PERSONAL_TABLES
 from services.warehouse.http.answers.traces import TracesAnswer
 from services.warehouse.views import VIEWS
 

@@ -12,7 +12,7 @@ from services.shared.tracking_plan.losses import LOSS, loss_of
 from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.domain.filters import EventFilter, PeopleFilter
 from services.warehouse.domain.ordering import EVENTS, after, in_order
-from services.warehouse.domain.person import RECENT_DAYS
+from services.warehouse.domain.presence import RECENT_DAYS
 from services.warehouse.memory.erasing import MemoryErasing
 from services.warehouse.memory.health import MemoryHealth
 from services.warehouse.memory.tables import IDENTITY, first

@@ -24,7 +24,7 @@ from services.warehouse import exporting
 from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
 from services.warehouse.domain.exports import export_of
 from services.warehouse.exporting import ClickHouseExporting
-from services.warehouse.exporting_api import exporting_routes
+from services.warehouse.http.exporting import exporting_routes
 from services.warehouse.views import VIEWS
 from tests.contract.warehouse.made_history import history
 from tests.support.waiting import until

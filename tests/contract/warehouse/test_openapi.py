@@ -26,10 +26,10 @@ from starlette.testclient import TestClient
 
 from schemas import released
 from services.alerter.domain.stages.deduplicate import Reason
-from services.warehouse.erasing_api import erasing_routes
-from services.warehouse.exporting_api import exporting_routes
 from services.warehouse.http import openapi
 from services.warehouse.http.app import QUESTIONS, query_app
+from services.warehouse.http.erasing import erasing_routes
+from services.warehouse.http.exporting import exporting_routes
 from services.warehouse.http.guard import Guard
 from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics

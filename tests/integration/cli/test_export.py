@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from services.shared.http.server import serving
 from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
-from services.warehouse.exporting_api import exporting_routes
+from services.warehouse.http.exporting import exporting_routes
 from tests.contract.warehouse.stored import health
 
 pytestmark = pytest.mark.integration

@@ -15,7 +15,7 @@ from schemas import codec, released
 from services.shared.http.server import serving
 from services.shared.kafka import clients
 from services.shared.kafka.settings import KafkaSettings
-from services.warehouse.registry_api import registry_routes
+from services.warehouse.http.registry import registry_routes
 
 
 @pytest.mark.timeout(60)

@@ -13,9 +13,9 @@ from services.cli.erasing.rows import personal_lines
 from services.cli.erasing.traces import QueryAccess
 from services.shared.errors import Fatal, Rejected, Retryable, TidemarkError
 from services.shared.http.server import serving
+from services.warehouse.domain.disclosure import PERSONAL_TABLES
 from services.warehouse.domain.exports import Selection
-from services.warehouse.domain.personal import PERSONAL_TABLES
-from services.warehouse.exporting_api import exporting_routes
+from services.warehouse.http.exporting import exporting_routes
 
 JO = "u_Zk3vJb0yqk2XxQ5nVbLd"
 

@@ -283,8 +283,3 @@ class DayClose:
             clock.pending = -1
             state.moved = True
             yield
-
-
-def oldest_day(today: int) -> int:
-    """Return the first day that a late event may still belong to: 238 days (34 weeks) before today."""
-    return today - 7 * (WEEKS - 2)

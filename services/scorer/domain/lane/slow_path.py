@@ -14,7 +14,8 @@ from services.scorer.domain.accounts.account import RESTATED, TOUCHED, URGENT, A
 from services.scorer.domain.accounts.actors import actor_of, person_of, same_for_each_kind
 from services.scorer.domain.accounts.daily_counts import ACTIVE, SPAN
 from services.scorer.domain.lane.activity import Activity
-from services.scorer.domain.lane.day_close import DayClose, oldest_day
+from services.scorer.domain.lane.day_close import DayClose
+from services.scorer.domain.lane.lateness import MOST_DAYS, oldest_day
 from services.scorer.domain.lane.meanings import PLAIN, Meanings
 from services.scorer.domain.lane.outcome import Rejection
 from services.scorer.domain.lane.properties import Wrong
@@ -80,9 +81,9 @@ class SlowPath:
         if day > today:  # nothing happens after its record: some clock was ahead
             occurred = min(at, clock.now)
             day = occurred // DAY_MS
-        if day < max(0, oldest_day(today)):
+        if day < oldest_day(today):
             state.ledger.too_late += 1
-            detail = f"happened {today - day} days before the log's time; 238 is the most that can be counted"
+            detail = f"happened {today - day} days before the log's time; {MOST_DAYS} is the most that can be counted"
             state.outcomes.append(Rejection("too_late", "occurred_at", detail, event, origin, clock.now))
             return
         if kind not in _KINDS:

@@ -18,8 +18,8 @@ from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings, load
 from services.warehouse.__main__ import Warehouse
 from services.warehouse.domain.erasing import Traces
-from services.warehouse.erasing_api import erasing_routes
 from services.warehouse.http.app import query_app
+from services.warehouse.http.erasing import erasing_routes
 from services.warehouse.http.guard import Guard
 from services.warehouse.http.tokens import Tokens
 from services.warehouse.http.turns import AT_ONCE, AT_ONCE_EACH, WAITING, WAITING_EACH, Busy, QueryTurns

@@ -7,7 +7,7 @@ import pytest
 from schemas.measures import numbered
 from services.shared.units import HOUR_MS
 from services.warehouse.domain.changes import reasons
-from services.warehouse.domain.person import state
+from services.warehouse.domain.presence import state
 from services.warehouse.http import overview
 from services.warehouse.memory import store as memory_store
 from tests.support.warehouse_events import example

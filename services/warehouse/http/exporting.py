@@ -18,9 +18,9 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from services.shared.errors import Rejected, Retryable
+from services.warehouse.domain.disclosure import personal_rows
 from services.warehouse.domain.exports import Selection, export_of
 from services.warehouse.domain.parameters import each_once, parsed
-from services.warehouse.domain.personal import personal_rows
 from services.warehouse.http.problems import problem
 from services.warehouse.ports import Exporter
 

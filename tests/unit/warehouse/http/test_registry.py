@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from schemas import codec, released
-from services.warehouse.registry_api import registry_routes
+from services.warehouse.http.registry import registry_routes
 
 
 @pytest.fixture

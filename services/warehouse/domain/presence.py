@@ -1,4 +1,4 @@
-"""How a person of an account stands: whether they have come, stay, are quiet, or have left."""
+"""The presence of a person in an account: whether they have come, stay, are quiet, or have left."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from starlette.applications import Starlette
 
 from services.shared.http.server import serving
 from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
-from services.warehouse.domain.personal import PERSONAL_TABLES, REPEATED, personal_rows
-from services.warehouse.exporting_api import exporting_routes
+from services.warehouse.domain.disclosure import PERSONAL_TABLES, REPEATED, personal_rows
+from services.warehouse.http.exporting import exporting_routes
 from tests.contract.warehouse.people import JO, KIM, filled
 from tests.contract.warehouse.stored import event
 

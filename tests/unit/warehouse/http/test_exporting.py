@@ -10,9 +10,9 @@ from starlette.applications import Starlette
 
 from services.shared.errors import Rejected, Retryable
 from services.shared.http.server import serving
-from services.warehouse import exporting_api
 from services.warehouse.domain.exports import Selection, export_of
-from services.warehouse.exporting_api import exporting_routes
+from services.warehouse.http import exporting
+from services.warehouse.http.exporting import exporting_routes
 from services.warehouse.views import VIEWS
 from tests.support.waiting import until
 
@@ -39,7 +39,7 @@ class Endless:
 async def test_an_export_that_nobody_reads_is_ended_and_lets_the_next_one_start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(exporting_api, "UNREAD_S", 0.2)
+    monkeypatch.setattr(exporting, "UNREAD_S", 0.2)
     store = Endless()
     async with serving(Starlette(routes=exporting_routes(lambda: store)), "127.0.0.1", 0) as port:
         _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1_024)
@@ -57,7 +57,7 @@ async def test_an_export_that_nobody_reads_is_ended_and_lets_the_next_one_start(
 
 async def test_an_export_that_is_read_without_end_is_ended_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who takes a little of it now and then keeps everybody else from one."""
-    monkeypatch.setattr(exporting_api, "WHOLE_S", 0.2)
+    monkeypatch.setattr(exporting, "WHOLE_S", 0.2)
     store = Endless()
     async with (
         serving(Starlette(routes=exporting_routes(lambda: store)), "127.0.0.1", 0, timeout_graceful_shutdown=0) as port,
@@ -111,7 +111,7 @@ async def test_an_export_that_breaks_off_ends_before_its_end_and_is_logged_in_on
         with pytest.raises(httpx.RemoteProtocolError):
             await client.get(PATH)
 
-    (line,) = [record for record in caplog.records if record.name == exporting_api.__name__]
+    (line,) = [record for record in caplog.records if record.name == exporting.__name__]
     assert (line.message, line.__dict__["reason"]) == ("export_broke_off", "ClickHouse: connection broken")
     assert not any(record.exc_info for record in caplog.records)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from services.scorer.lanes import usage_lanes
+from services.scorer.record_sizes import LARGE, RecordSizes
 from services.scorer.usage_processor import STATE, UsageProcessor
-from services.scorer.weights import LARGE, Weights
 from services.shared.engine.processor import SourceRecord, Weighs
 from tests.support.scorer import MODEL, PLAN, encode, event
 
@@ -30,15 +30,15 @@ def changed(on: UsageProcessor) -> int:
 
 
 def test_large_records_count_by_account_and_the_rest_at_its_mean() -> None:
-    weights = Weights()
-    weights.note("a", 100)
-    weights.note("b", 300)
-    weights.note("large", 50 * LARGE)
+    sizes = RecordSizes()
+    sizes.note("a", 100)
+    sizes.note("b", 300)
+    sizes.note("large", 50 * LARGE)
 
-    assert weights.of({"a"}) == 200
-    assert weights.of({"a", "b", "large"}) == 400 + 50 * LARGE
-    weights.note("large", 200)
-    assert weights.of({"large"}) == 200
+    assert sizes.of({"a"}) == 200
+    assert sizes.of({"a", "b", "large"}) == 400 + 50 * LARGE
+    sizes.note("large", 200)
+    assert sizes.of({"large"}) == 200
 
 
 def test_a_lane_tells_about_what_its_changes_will_take() -> None:

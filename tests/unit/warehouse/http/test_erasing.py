@@ -7,7 +7,7 @@ from starlette.applications import Starlette
 
 from services.warehouse.domain.erasing import Erasure, Traces
 from services.warehouse.domain.rows import Place
-from services.warehouse.erasing_api import erasing_routes
+from services.warehouse.http.erasing import erasing_routes
 from services.warehouse.memory.store import MemoryStore
 from tests.contract.warehouse.stored import T0
 from tests.contract.warehouse.stored import event as stored_event

@@ -13,7 +13,7 @@ LARGE = 4 << 10
 """Bytes from which on a record is known by its account."""
 
 
-class Weights:
+class RecordSizes:
     """The sizes of one kind of state record of one lane."""
 
     def __init__(self) -> None:
