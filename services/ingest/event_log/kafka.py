@@ -36,8 +36,8 @@ from services.ingest.event_log.batches import PartitionQueue, PendingBatch, Rout
 from services.ingest.event_log.clocks import Clocks
 from services.ingest.event_log.limits import TopicLimits
 from services.ingest.event_log.memory import RECORD_OVERHEAD
+from services.ingest.event_log.producers import Producers
 from services.ingest.event_log.queues import Queues
-from services.ingest.event_log.routes import Routes
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import LONGEST_WAIT_S, LogRecord, ProduceBounds
 from services.shared.errors import Retryable
@@ -69,22 +69,22 @@ class KafkaEventLog:
         self._metrics = metrics
         self._why = why
         self._clocks = Clocks(metrics, clock_ms)
-        self._routes = Routes(kafka, bounds.batch_bytes)
+        self._producers = Producers(kafka, bounds.batch_bytes)
         self._limits = TopicLimits(kafka)
         self._queues = Queues(kafka, bounds.in_flight_bytes, absent, self._limits, metrics)
         self._tickets: dict[Ticket, None] = {}
         self._departure: asyncio.Future[None] | None = None
         self._last_ack = time.monotonic()
         self._closing = False
-        self.failed = self._routes.failed
+        self.failed = self._producers.failed
         """Gets a `ConfigurationError` when the cluster can never be written to as it is configured."""
 
     def start(self) -> None:
         """Begin to connect; `not_ready` tells when that is done."""
-        self._routes.renew()
-        self._routes.background(self._look())
-        self._routes.background(self._probe())
-        self._routes.background(self._limits.run())
+        self._producers.renew()
+        self._producers.background(self._look())
+        self._producers.background(self._probe())
+        self._producers.background(self._limits.run())
 
     async def close(self) -> None:
         """Stop taking records, wait until what was taken is acknowledged or cannot be, and leave."""
@@ -92,7 +92,7 @@ class KafkaEventLog:
         waiting = [ticket.done for ticket in self._tickets]
         if waiting:
             await asyncio.wait(waiting, timeout=self._bounds.ack_timeout_s)
-        await self._routes.close()
+        await self._producers.close()
 
     def largest_record(self, topic: str) -> int:
         """Return how many bytes key and value of one record may have together."""
@@ -106,7 +106,7 @@ class KafkaEventLog:
             return reason
         now = time.monotonic()
         silent, limit = now - self._last_ack, self._bounds.stall_after_s
-        common = self._routes.common
+        common = self._producers.common
         held = common is not None and common.holds_older(now - limit)
         if silent > limit and (held or any(queue.slow for queue in self._queues.by_partition.values())):
             return ": ".join(filter(None, (f"Kafka has not acknowledged for {silent:.0f} s", self._why())))
@@ -118,7 +118,7 @@ class KafkaEventLog:
 
     def wedged(self) -> str | None:
         """Return why a new process might do better, in words: nothing was heard of Kafka for `wedged_after_s`."""
-        silent = time.monotonic() - self._routes.last_sign
+        silent = time.monotonic() - self._producers.last_sign
         return f"nothing was heard of Kafka for {silent:.0f} s" if silent > self._bounds.wedged_after_s else None
 
     def stalled(self, records: Sequence[LogRecord]) -> list[int]:
@@ -130,7 +130,7 @@ class KafkaEventLog:
         if not records:
             return
         reason = self._closed()
-        common = self._routes.common
+        common = self._producers.common
         if reason is not None or common is None:
             raise Retryable(reason or "not connected to Kafka", self._wait_before_retry())
         if self.stalled(records):
@@ -152,8 +152,8 @@ class KafkaEventLog:
         """Return why nothing at all is taken."""
         if self._closing:
             return "shutting down"
-        if self._routes.reason is not None:
-            return f"Kafka is away since {time.monotonic() - self._routes.last_sign:.0f} s: {self._routes.reason}"
+        if self._producers.reason is not None:
+            return f"Kafka is away since {time.monotonic() - self._producers.last_sign:.0f} s: {self._producers.reason}"
         return self._queues.full()
 
     def _expire(self, now: float) -> None:
@@ -185,14 +185,14 @@ class KafkaEventLog:
         batch.size += size
         self._queues.add(queue, size)
         if queue.sending is None:
-            queue.sending = self._routes.background(self._send(queue))
+            queue.sending = self._producers.background(self._send(queue))
 
     async def _send(self, queue: PartitionQueue) -> None:
         route: Route | None = None
         try:
             while queue.batches:
                 await self._departs()
-                route = await self._own_route(queue) if queue.suspect else self._routes.common
+                route = await self._own_route(queue) if queue.suspect else self._producers.common
                 if route is None or not queue.batches:
                     break
                 batch = queue.batches.popleft()
@@ -228,19 +228,20 @@ class KafkaEventLog:
         if error is not None:
             self._give_up(route, queue, error)
             return
-        now = self._last_ack = self._routes.last_sign = time.monotonic()
+        now = self._last_ack = self._producers.last_sign = time.monotonic()
         self._clocks.compare(queue, batch, route, delivered.result(), now)
         self._settle(queue, batch)
         for ticket in batch.tickets:
             ticket.acknowledged()
         # Where its former batch is still with the common producer, that one would hold it up again.
         if queue.suspect and (
-            not queue.handed or (route is queue.solo and all(b.route is not self._routes.common for b in queue.handed))
+            not queue.handed
+            or (route is queue.solo and all(b.route is not self._producers.common for b in queue.handed))
         ):
             self._clear(queue)
         if queue.head is batch:
             queue.free()
-        self._routes.delivered(route)
+        self._producers.delivered(route)
 
     def _settle(self, queue: PartitionQueue, batch: PendingBatch) -> None:
         queue.handed.pop(batch, None)
@@ -250,14 +251,14 @@ class KafkaEventLog:
 
     def _give_up(self, route: Route, failed: PartitionQueue, error: BaseException) -> None:
         """Fail all that waits for a producer, and for none yet; replace it."""
-        if not self._routes.knows(route):
+        if not self._producers.knows(route):
             return
         where = {"topic": failed.topic, "partition": failed.partition}
         log.error("producer_replaced", extra={**where, "error": repr(error), "waiting": len(route.held)})
         self._metrics.producer_restarts.inc()
         if isinstance(error, MessageSizeTooLargeError):
             self._limits.suspect()
-        common = route is self._routes.common
+        common = route is self._producers.common
         for queue in self._queues.by_partition.values():
             lost = [batch for batch in queue.handed if batch.route is route]
             if common or queue.solo is route:
@@ -273,15 +274,15 @@ class KafkaEventLog:
                 queue.free()
             if queue.suspect and (queue.solo is route or not queue.handed):
                 self._clear(queue)
-        self._routes.give_up(route, f"the connection is being renewed after {type(error).__name__}")
+        self._producers.give_up(route, f"the connection is being renewed after {type(error).__name__}")
 
     async def _own_route(self, queue: PartitionQueue) -> Route | None:
         """Return a producer for a suspect partition alone; the common one once it is cleared."""
         if queue.solo is None:
-            queue.solo = await self._routes.solo(lambda: queue.suspect)
+            queue.solo = await self._producers.solo(lambda: queue.suspect)
             if not queue.suspect:
                 self._clear(queue)
-        return queue.solo or self._routes.common
+        return queue.solo or self._producers.common
 
     def _clear(self, queue: PartitionQueue) -> None:
         """Treat a partition as all others again."""
@@ -289,7 +290,7 @@ class KafkaEventLog:
         self._queues.shut.discard(queue)
         if queue.solo is not None:
             solo, queue.solo = queue.solo, None
-            self._routes.leave(solo)
+            self._producers.leave(solo)
         log.info("partition_goes_on", extra={"topic": queue.topic, "partition": queue.partition})
         self._queues.tell_slow()
 
@@ -316,15 +317,15 @@ class KafkaEventLog:
                     queue.slow = True
                     self._queues.shut.add(queue)
                     self._queues.tell_slow()
-            common = self._routes.common
+            common = self._producers.common
             if common is not None and common.holds_older(now - self._bounds.suspect_after_s):
-                self._routes.renew()
+                self._producers.renew()
 
     async def _probe(self) -> None:
         while True:
             await asyncio.sleep(_PROBE_EVERY_S)
             if time.monotonic() - self._last_ack >= _QUIET_S:
-                await self._routes.probe()
+                await self._producers.probe()
 
     def _wait_before_retry(self) -> float:
         """
@@ -337,8 +338,8 @@ class KafkaEventLog:
         )
         now = time.monotonic()
         since = min(waiting, default=now)
-        if self._routes.reason is not None:
-            since = min(since, self._routes.last_sign)
+        if self._producers.reason is not None:
+            since = min(since, self._producers.last_sign)
         return min(LONGEST_WAIT_S, max(1.0, now - since))
 
 

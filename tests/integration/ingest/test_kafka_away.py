@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from schemas import codec
 from schemas.topics import TOPICS
 from services.ingest.__main__ import application, server_options
-from services.ingest.event_log import routes
+from services.ingest.event_log import producers
 from services.ingest.event_log.kafka import KafkaEventLog
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import WRITES, LogRecord, ProduceBounds
@@ -251,9 +251,9 @@ async def test_a_process_without_traffic_hears_of_kafka_all_the_same(kafka_setti
     log = KafkaEventLog(kafka_settings, ProduceBounds(wedged_after_s=4.0), IngestMetrics(CollectorRegistry()))
     log.start()
     await until(lambda: log.not_ready() is None)
-    heard = log._routes.last_sign
+    heard = log._producers.last_sign
 
-    await until(lambda: log._routes.last_sign > heard + 3.0)
+    await until(lambda: log._producers.last_sign > heard + 3.0)
 
     assert log.wedged() is None
     await log.close()
@@ -272,7 +272,7 @@ async def test_a_start_that_no_broker_completes_is_said_and_tried_again(
             await asyncio.Event().wait()
 
     monkeypatch.setattr(AIOKafkaProducer, "start", starts)
-    monkeypatch.setattr(routes, "_START_WITHIN_S", 0.5)
+    monkeypatch.setattr(producers, "_START_WITHIN_S", 0.5)
     log = KafkaEventLog(broker[1], SETTINGS.bounds(), IngestMetrics(CollectorRegistry()))
     log.start()
     try:

@@ -214,7 +214,7 @@ async def test_records_whose_append_lost_its_first_ones_with_their_producer_are_
     await until(lambda: log.slow() == [f"usage-events/{SLOW}"])
     [queue] = [queue for queue in log._queues.by_partition.values() if queue.slow]
     assert queue.head is not None
-    assert queue.head.route not in (None, log._routes.common)
+    assert queue.head.route not in (None, log._producers.common)
 
     log._give_up(queue.head.route, queue, LeaderNotAvailableError())
 

@@ -44,7 +44,7 @@ _LEFT_BEHIND = 4
 """Producers that may be waiting for what a slow partition has not acknowledged; then no new one is made."""
 
 
-class Routes:
+class Producers:
     """The common producer, those of single partitions, and those that were left behind with what they hold."""
 
     def __init__(self, kafka: KafkaSettings, batch_bytes: int) -> None:
