@@ -12,13 +12,6 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from prometheus_client import CollectorRegistry
 from schemathesis import GenerationMode
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from services.ingest.__main__ import application, server_options
 from services.ingest.dialects.registry import every_route
@@ -28,18 +21,12 @@ from services.ingest.http import openapi
 from services.ingest.metrics import IngestMetrics
 from services.ingest.settings import IngestSettings
 from services.ingest.write_keys.keys import WriteKey, WriteKeys
+from tests.support.conformance import CHECKS
 from tests.support.examples import examples
 from tests.support.served import app_in_a_thread
 
 EXAMPLES = examples(8)
 """For each operation: some twenty seconds in all."""
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-]
 DOCUMENT = json.loads(openapi.document(every_route(), Limits()))
 _BY_ENDPOINT = {route.endpoint: (route.path, route.method.lower()) for route in reversed(every_route().routes)}
 _OF_THE_PROCESS = [(path, "get") for path in ("/metrics", "/healthz", "/readyz")]

@@ -14,13 +14,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from jsonschema_rs import validator_for
 from prometheus_client import CollectorRegistry
 from schemathesis import GenerationMode
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
@@ -34,18 +27,12 @@ from services.warehouse.http.guard import Guard
 from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from tests.contract.warehouse.stored import T0, event, health, signal
+from tests.support.conformance import CHECKS
 from tests.support.examples import examples
 from tests.support.served import app_in_a_thread
 
 EXAMPLES = examples(10)
 """For each address and each way of making them up: about ten seconds in all."""
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-]
 DOCUMENT = json.loads(openapi.document(QUESTIONS))
 PATHS = [each.path.replace(":path", "") for each in QUESTIONS]
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)

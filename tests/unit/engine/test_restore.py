@@ -13,6 +13,7 @@ from services.shared.engine.fold.restore import BREATH, SORTED_AT_ONCE, Restored
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.processor import Append
 from tests.support.counting.processor import CountingProcessor
+from tests.support.steps import finished
 from tests.unit.engine.lane_host import SPEC
 
 
@@ -65,13 +66,7 @@ def test_few_records_reach_the_processor_between_two_turns_of_others() -> None:
 
 def restored(**stores: Position) -> Restored:
     spec = replace(SPEC, stores={"counts": "state", "ids": "more"})
-    restoring = restore(spec, 0, {store: {POSITION_KEY: at.encode()} for store, at in stores.items()})
-    while True:
-        try:
-            next(restoring)
-        except StopIteration as done:
-            found: Restored = done.value
-            return found
+    return finished(restore(spec, 0, {store: {POSITION_KEY: at.encode()} for store, at in stores.items()}))
 
 
 def test_changelogs_that_do_not_end_with_the_same_transaction_are_refused() -> None:

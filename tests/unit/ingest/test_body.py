@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
 
 import pytest
 
@@ -11,24 +10,17 @@ from services.ingest.domain import body as bodies
 from services.ingest.domain.body import Body
 from services.ingest.domain.limits import Limits
 from services.shared.errors import Rejected
+from tests.support.steps import finished
 
 LIMITS = Limits()
 
 
-def done(steps: Generator[int | None, None, Body]) -> Body:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-
-
 def split_batch(body: bytes, limits: Limits) -> Body:
-    return done(bodies.split_batch(body, limits))
+    return finished(bodies.split_batch(body, limits))
 
 
 def split_single(body: bytes) -> Body:
-    return done(bodies.split_single(body))
+    return finished(bodies.split_single(body))
 
 
 def test_both_ways_agree_where_the_body_is_good() -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Generator
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -18,23 +17,15 @@ from services.ingest.domain.limits import Limits
 from services.ingest.domain.request import Request
 from services.shared.errors import Rejected
 from tests.support.ingest import rules
+from tests.support.steps import finished
 
-T = TypeVar("T")
 LIMITS = Limits()
 RULES = rules()
 
 
-def result(steps: Generator[Any, None, T]) -> T:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-
-
 def batch(events: int, context: bytes, limits: Limits, *, event: bytes) -> Body:
     body = b'{"batch":[' + b",".join([event] * events) + b'],"context":' + context + b"}"
-    return result(split_batch(body, limits))
+    return finished(split_batch(body, limits))
 
 
 def taken(properties: bytes) -> bool:
@@ -113,9 +104,9 @@ def test_what_cannot_be_decompressed_within_the_bound_is_refused(body: bytes, en
 def test_so_many_members_of_gzip_are_taken_in_a_row() -> None:
     member = gzip.compress(b" ")
 
-    assert result(decompress(member * 16, "gzip", 100)) == b" " * 16
+    assert finished(decompress(member * 16, "gzip", 100)) == b" " * 16
     with pytest.raises(Rejected, match="over 16 gzip members in one body"):
-        result(decompress(member * 17, "gzip", 100))
+        finished(decompress(member * 17, "gzip", 100))
 
 
 def test_an_event_is_nested_so_deep_and_no_deeper_and_brackets_within_texts_are_none() -> None:
