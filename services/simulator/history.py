@@ -74,10 +74,9 @@ class History:
         day = self.last_day - left
         start = day * DAY_MS
         first = begins(account.storyline, self.weeks, account.shift)
-        if left == first or left in dated.facts:
-            yield start + 1_000, calls.group(account, self.last_day, self.weeks)
         people = present(account, left)
         if left == first:
+            yield start + 1_000, calls.group(account, self.last_day, self.weeks)
             for number, person in enumerate(account.people):
                 yield start + 2_000 + number, calls.identify(person, account)
         usual = WEEKEND_LEVEL if is_free(account, day) else 1.0

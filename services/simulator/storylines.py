@@ -7,7 +7,7 @@ accounts of one storyline, so that not all of them break on the same day.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -64,8 +64,6 @@ class Script:
     """Opened and closed; None: still open at the end."""
     surveys: tuple[tuple[int, int, int], ...] = ()
     """Day, number of the person, NPS score."""
-    facts: tuple[int, ...] = field(default=())
-    """Days on which the account facts are sent again."""
 
 
 class AnnouncedAbsence(NamedTuple):

@@ -14,6 +14,8 @@ import msgspec
 from schemas import codec
 from schemas.measures import named
 from schemas.topics import USAGE_EVENTS
+from services.scorer.domain.accounts.account import Account
+from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS, SPAN
 from services.scorer.domain.lane.clock import SWEEP_MS
 from services.scorer.domain.lane.outcome import Outcome, Partial, Rejection, Snapshot
 from services.scorer.domain.lane.state_format import DEFAULT
@@ -38,6 +40,19 @@ _ENCODERS = {kind: codec.encoder(kind) for kind in ("usage_event", "tick", "cloc
 def at(day: float = 0, hour: float = 0) -> int:
     """Return milliseconds since 1970 of an hour of the n-th test day."""
     return int((DAY + day) * DAY_MS + hour * HOUR_MS)
+
+
+def days_of(account: Account) -> dict[int, tuple[int, int]]:
+    """Return activity events and active user-days of each day that has any, today under the day after the last closed."""
+    counts = account.daily_counts
+    events, active = counts.history(EVENTS, counts.through), counts.history(ACTIVE, counts.through)
+    found: dict[int, tuple[int, int]] = {}
+    for back in range(SPAN):
+        at = SPAN - 1 - back
+        pair = (int(events[at]) if events is not None else 0, int(active[at]) if active is not None else 0)
+        if pair != (0, 0):
+            found[counts.through - back] = pair
+    return found
 
 
 def measures(snapshot: Mapping[str, Any]) -> dict[str, float]:

@@ -35,13 +35,11 @@ class SourceRecord(NamedTuple):
 
 
 class Output(NamedTuple):
-    """One record for a downstream topic, written in the lane's transaction."""
+    """One record for a downstream topic, written in the lane's transaction, to the partition of its key."""
 
     topic: str
     key: bytes
     value: bytes | None
-    partition: int | None = None
-    """None: by the hash of the key, as every other Tidemark producer does it."""
 
 
 class Append(NamedTuple):

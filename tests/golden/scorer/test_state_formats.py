@@ -17,7 +17,7 @@ from services.shared.tracking_plan.plan import TrackingPlan
 from services.shared.tracking_plan.reading import read_plan
 from tests.golden.scorer.renew import PLAN as PLAN_OF_KINDS
 from tests.support.plans import default_without
-from tests.support.scorer import DAY, UsageLane, at, measures
+from tests.support.scorer import DAY, UsageLane, at, days_of, measures
 
 HERE = Path(__file__).parent
 PLAN = read_plan(default_without("facts.country"))
@@ -54,7 +54,7 @@ def test_every_format_is_read(version: int) -> None:
     lane = lane_of(stored(version))
     account = lane.state.accounts["acme"]
 
-    assert account.daily() == {DAY: (3, 2)}
+    assert days_of(account) == {DAY: (3, 2)}
     places = (EVENTS, ACTIVE, account.kinds.counts["value"])
     assert [account.daily_counts.get(place, DAY) for place in places] == [3, 2, 1]
     assert (account.events_today, account.active_users.today.bit_count(), len(account.active_users)) == (2, 2, 3)
@@ -84,7 +84,7 @@ def test_a_lane_of_every_format_goes_on_and_writes_the_one_in_force(version: int
     lane.event("next", user="dan", when=at(1, 3))
     lane.close(1)
 
-    assert lane.state.accounts["acme"].daily() == {DAY: (3, 2), DAY + 1: (3, 3)}
+    assert days_of(lane.state.accounts["acme"]) == {DAY: (3, 2), DAY + 1: (3, 3)}
     assert measures(lane.snapshots()[-1])["active_users_7"] == 4
     assert {value[0] for key, value in lane.state_records().items() if key != LEDGER_KEY} == {written}
 

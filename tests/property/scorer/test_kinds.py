@@ -15,7 +15,7 @@ from services.scorer.domain.accounts.roles import OTHER, UNKNOWN
 from services.shared.tracking_plan.plan import TrackingPlan
 from tests.support.examples import examples
 from tests.support.plans import fact_traits, plan_of
-from tests.support.scorer import DAY, UsageLane, at
+from tests.support.scorer import DAY, UsageLane, at, days_of
 
 DAYS = 6
 USERS = ("ann", "bob", "cid", "dan")
@@ -92,7 +92,7 @@ def told(account: Account, names: Mapping[str, set[str]], *, histories: bool = T
     """Return what an account says of some names of each kind, as a measure would ask; all its days are closed."""
     day, now = DAY + DAYS, at(DAYS + 1)
     users, kinds = account.active_users, account.kinds
-    said: dict[str, Any] = {"first": account.milestone("first_activity"), "days": account.daily()}
+    said: dict[str, Any] = {"first": account.milestone("first_activity"), "days": days_of(account)}
     counts = names["counts"] | {f"{sort}_{way}" for sort in names["cases"] for way in ("opened", "closed")}
     for name in counts:
         found = account.history(name, day)

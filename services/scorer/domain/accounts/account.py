@@ -248,15 +248,3 @@ class Account:
                 return True
         renewal = self.fact("renewal_day")
         return isinstance(renewal, int) and renewal >= day - OVERDUE_DAYS
-
-    def daily(self) -> dict[int, tuple[int, int]]:
-        """Return activity events and active user-days of each day that has any, today under the day after the last closed."""
-        through = self.daily_counts.through
-        events, active = self.daily_counts.history(EVENTS, through), self.daily_counts.history(ACTIVE, through)
-        found: dict[int, tuple[int, int]] = {}
-        for back in range(SPAN):
-            at = SPAN - 1 - back
-            pair = (int(events[at]) if events is not None else 0, int(active[at]) if active is not None else 0)
-            if pair != (0, 0):
-                found[through - back] = pair
-        return found

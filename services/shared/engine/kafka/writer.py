@@ -137,10 +137,8 @@ class LaneWriter:
             routes[stores[store], lane].append((key, value))
         for changelog in stores.values():  # each says how far it has come: Kafka has been seen to commit in part
             routes[changelog, lane].append((POSITION_KEY, transaction.encoded_position()))
-        for topic, key, value, given in transaction.outputs:
-            partition = given
-            if partition is None:
-                partition = _partition_for(key, self._partitions.get(topic) or await self._count(topic))
+        for topic, key, value in transaction.outputs:
+            partition = _partition_for(key, self._partitions.get(topic) or await self._count(topic))
             routes[topic, partition].append((key, value))
         return routes
 

@@ -14,7 +14,7 @@ from services.scorer.domain.accounts.kinds import kinds_of
 from services.scorer.domain.health.known import known_of
 from services.scorer.domain.health.measuring import measures_of
 from services.scorer.domain.health.usage import own_weeks
-from tests.support.scorer import DAY, PLAN, UsageLane, at, measures
+from tests.support.scorer import DAY, PLAN, UsageLane, at, days_of, measures
 
 KINDS = kinds_of(PLAN)
 
@@ -66,7 +66,7 @@ def test_an_event_makes_its_actor_active_and_nobody_else(
     found = lane.state.accounts["acme"]
     agents, integrations = split(found.active_users.known)
     assert (agents, integrations - agents, len(found.active_users) - integrations) == counted
-    assert found.daily().get(DAY, (0, 0))[1] == sum(counted)
+    assert days_of(found).get(DAY, (0, 0))[1] == sum(counted)
 
 
 def test_an_agent_of_a_user_is_another_actor_than_the_user() -> None:
@@ -76,7 +76,7 @@ def test_an_agent_of_a_user_is_another_actor_than_the_user() -> None:
     lane.event("e3", user="ann", when=at(0, 5), actor="AGENT")
     lane.close(0)
 
-    assert lane.state.accounts["acme"].daily() == {DAY: (3, 2)}
+    assert days_of(lane.state.accounts["acme"]) == {DAY: (3, 2)}
 
 
 def test_an_integration_without_a_user_is_one_for_each_source() -> None:
@@ -107,7 +107,7 @@ def test_two_people_who_are_one_have_one_agent() -> None:
 
     found = lane.state.accounts["acme"]
     assert list(found.active_users.known) == [person_of("ann"), AGENTS | person_of("ann")]
-    assert found.daily()[DAY] == (3, 2)
+    assert days_of(found)[DAY] == (3, 2)
 
 
 def test_actors_survive_a_restore() -> None:

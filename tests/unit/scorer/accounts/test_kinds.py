@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.plans import fact_traits, plan_of
-from tests.support.scorer import DAY, UsageLane, at
+from tests.support.scorer import DAY, UsageLane, at, days_of
 
 PLAN = plan_of(
     {
@@ -49,7 +49,7 @@ def test_each_sort_of_cases_is_apart_and_counted_by_day() -> None:
     sent = account.history("invoices_opened", DAY)
     assert sent is not None
     assert sent[-4:].tolist() == [1, 0, 0, 2]
-    assert account.daily() == {}
+    assert days_of(account) == {}
     assert "first_activity" not in lane.snapshots()[-1]["dates"]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from services.scorer.domain.lane.clock import STEP_MS, SWEEP_MS
 from services.scorer.domain.lane.controls import StepTooLong
-from tests.support.scorer import DAY, UsageLane, at, clock, closes, fleet, measures, tick
+from tests.support.scorer import DAY, UsageLane, at, clock, closes, days_of, fleet, measures, tick
 
 MINUTE = 60_000
 
@@ -90,7 +90,7 @@ def test_a_broker_two_hours_behind_over_midnight_closes_no_day_early_and_loses_n
     ledger = lane.state.ledger
     assert (ledger.applied, ledger.dead_lettered, ledger.too_late) == (360, 0, 0)
     assert (
-        sum(events for events, _ in lane.state.accounts["acme"].daily().values())
+        sum(events for events, _ in days_of(lane.state.accounts["acme"]).values())
         + lane.state.accounts["acme"].events_today
         == 360
     )

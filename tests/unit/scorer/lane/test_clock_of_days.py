@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from services.scorer.domain.lane.clock import CLOSING, GRACE_MS, IDLE, SWEEP_MS
 from services.scorer.domain.lane.sweep import slice_of
-from tests.support.scorer import DAY, UsageLane, at, closes, measures
+from tests.support.scorer import DAY, UsageLane, at, closes, days_of, measures
 
 MINUTE = 60_000
 
@@ -29,7 +29,7 @@ def test_an_account_is_closed_at_its_first_touch_of_the_new_day() -> None:
     lane.event("e1", when=at(0, 23))
     lane.event("e2", when=at(1) + 1)
 
-    assert lane.state.accounts["acme"].daily() == {DAY: (1, 1)}
+    assert days_of(lane.state.accounts["acme"]) == {DAY: (1, 1)}
     assert lane.state.accounts["acme"].events_today == 1
 
 

@@ -9,7 +9,7 @@ import pytest
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.lane.clock import SLICES, SWEEP_MS
 from services.scorer.domain.lane.sweep import slice_of
-from tests.support.scorer import DAY, UsageLane, at
+from tests.support.scorer import DAY, UsageLane, at, days_of
 
 LATE = next(f"late{n}" for n in range(10_000) if slice_of(f"late{n}") > SLICES - 60)
 """An account whose turn comes in the last minute of a sweep."""
@@ -53,7 +53,7 @@ def test_an_account_made_while_the_day_before_is_swept_keeps_its_events_over_a_r
 
     assert lane.state.accounts[LATE].events_today == 1
     lane.close(1)
-    assert lane.state.accounts[LATE].daily() == {DAY + 1: (1, 1)}
+    assert days_of(lane.state.accounts[LATE]) == {DAY + 1: (1, 1)}
 
 
 def test_a_released_account_whose_day_was_not_closed_keeps_it_over_a_restore(thaw: Thaw) -> None:
@@ -63,7 +63,7 @@ def test_a_released_account_whose_day_was_not_closed_keeps_it_over_a_restore(tha
     lane = lane.reopened()
     lane.event("e2", "ice", when=at(1, 6))
 
-    assert lane.state.accounts["ice"].daily() == {DAY: (1, 1)}
+    assert days_of(lane.state.accounts["ice"]) == {DAY: (1, 1)}
     assert lane.state.accounts["ice"].events_today == 1
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.scorer.usage_processor import UsageProcessor
 from services.shared.engine.memory.runner import Cuts
 from services.shared.kafka.partition import partition_for
-from tests.support.scorer import DAY, Log, UsageLane, at, clock, measures
+from tests.support.scorer import DAY, Log, UsageLane, at, clock, days_of, measures
 
 EPOCH = 7
 LATER = 300
@@ -140,7 +140,7 @@ def test_an_event_of_a_drive_that_opens_a_log_counts_on_its_day_as_a_late_one() 
         runner.run()
         processor = runner.processor("usage-events")
         assert isinstance(processor, UsageProcessor)
-        assert processor.state.accounts["acme"].daily() == {DAY: (1, 1), DAY + 1: (1, 1)}
+        assert days_of(processor.state.accounts["acme"]) == {DAY: (1, 1), DAY + 1: (1, 1)}
         assert (processor.state.accounts["acme"].events_today, processor.log_time) == (1, at(30, 2))
         told.append(log.memory.latest("scorer-usage-events-state"))
     assert told[0] == told[1]

@@ -9,7 +9,7 @@ import pytest
 from schemas import codec
 from services.scorer.domain.lane.outcome import Forgotten
 from services.scorer.domain.lane.usage_fold import UsageFold
-from tests.support.scorer import DAY, MODEL, PLAN, Log, UsageLane, at, tick
+from tests.support.scorer import DAY, MODEL, PLAN, Log, UsageLane, at, days_of, tick
 
 NOBODY = 258
 """The first day whose close forgets an account that was last heard of on day 0."""
@@ -71,7 +71,7 @@ def test_a_forgotten_account_that_comes_back_begins_anew() -> None:
     lane.close(NOBODY)
 
     assert lane.snapshots("acme")[-1]["sequence"] == 2  # a touch and a close
-    assert lane.state.accounts["acme"].daily() == {DAY + NOBODY: (1, 1)}
+    assert days_of(lane.state.accounts["acme"]) == {DAY + NOBODY: (1, 1)}
     assert lane.reopened().state_records() == lane.state_records()
 
 

@@ -9,7 +9,7 @@ from services.scorer.domain.lane.meanings import NO_ACTIVITY, PLAIN, Meanings
 from services.shared.plan_file import default_plan
 from services.shared.tracking_plan.reading import read_plan
 from tests.support.plans import default_without, fact_traits, plan_of
-from tests.support.scorer import DAY, UsageLane, at
+from tests.support.scorer import DAY, UsageLane, at, days_of
 
 
 def test_the_default_declares_what_there_is_and_neither_roles_nor_features() -> None:
@@ -53,7 +53,7 @@ def test_what_is_ignored_is_applied_and_no_activity() -> None:
 
     lane.event("e3", name="Report Viewed")
     lane.close(0)
-    assert lane.state.accounts["acme"].daily() == {DAY: (1, 1)}
+    assert days_of(lane.state.accounts["acme"]) == {DAY: (1, 1)}
 
 
 @pytest.mark.parametrize("kind", ["PAGE", "SCREEN"])

@@ -13,7 +13,7 @@ from services.scorer.domain.lane import day_close
 from services.scorer.usage_processor import UsageProcessor
 from services.shared.engine.memory.runner import Cuts
 from services.shared.errors import KeyFault
-from tests.support.scorer import DAY, Log, UsageLane, at, encode, tick
+from tests.support.scorer import DAY, Log, UsageLane, at, days_of, encode, tick
 
 evaluate = snapshot.evaluate
 
@@ -51,7 +51,7 @@ def test_the_events_of_a_quarantined_account_go_on_to_count() -> None:
         lane.close(day)
         lane = lane.reopened()
 
-    assert lane.state.accounts["bad"].daily() == {DAY + n: (1, 1) for n in range(3)}
+    assert days_of(lane.state.accounts["bad"]) == {DAY + n: (1, 1) for n in range(3)}
     assert not lane.rejections()
 
 
@@ -114,7 +114,7 @@ def test_an_account_whose_day_cannot_be_closed_is_named(monkeypatch: pytest.Monk
     again.release("bad")
     again.tick(at(1, 3))
     again.event("e4", "bad", when=at(1, 4))
-    assert again.state.accounts["bad"].daily() == {DAY: (1, 1)}
+    assert days_of(again.state.accounts["bad"]) == {DAY: (1, 1)}
     assert again.state.accounts["bad"].events_today == 1
 
 

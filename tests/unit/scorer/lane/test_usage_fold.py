@@ -10,14 +10,14 @@ import pytest
 
 from services.scorer.domain.lane.account_format import COLD, HOT
 from services.scorer.domain.lane.ledger import LedgerCounters
-from tests.support.scorer import DAY, UsageLane, at, measures, tick
+from tests.support.scorer import DAY, UsageLane, at, days_of, measures, tick
 from tests.support.scorer import event as make
 
 
 def active(lane: UsageLane, account: str = "acme") -> dict[int, tuple[int, int]]:
     """Return events and active user-days by test day, today included."""
     found = lane.state.accounts[account]
-    days = {day - DAY: pair for day, pair in found.daily().items()}
+    days = {day - DAY: pair for day, pair in days_of(found).items()}
     if found.events_today:
         days[lane.state.clock.today - DAY] = (found.events_today, found.active_users.today.bit_count())
     return days
@@ -135,7 +135,7 @@ def test_late_events_leave_the_state_as_if_they_had_been_on_time() -> None:
 
     for name, expected in on_time.state.accounts.items():
         found = late.state.accounts[name]
-        assert found.daily() == expected.daily()
+        assert days_of(found) == days_of(expected)
         assert (found.active_users.known, found.active_users.bits) == (
             expected.active_users.known,
             expected.active_users.bits,
@@ -253,7 +253,7 @@ def test_permuted_duplicates_give_the_same_counts() -> None:
         for event_id, account, user, when in order:
             lane.event(event_id, account, user, when, received_at=at(0, 21))
         lane.tick(at(1, 3))
-        ends.add((str(sorted((n, a.daily()) for n, a in lane.state.accounts.items())), lane.state.ledger.duplicates))
+        ends.add((str(sorted((n, days_of(a)) for n, a in lane.state.accounts.items())), lane.state.ledger.duplicates))
 
     assert len(ends) == 1
 

@@ -15,7 +15,7 @@ from services.scorer.usage_processor import UsageProcessor
 from services.shared.engine.errors import TooManyRaises, Unanswered
 from services.shared.engine.memory.runner import Cuts
 from services.shared.units import DAY_MS
-from tests.support.scorer import DAY, Log, at, clock, tick
+from tests.support.scorer import DAY, Log, at, clock, days_of, tick
 
 MINUTE, HOUR = 60_000, 3_600_000
 
@@ -86,7 +86,7 @@ class Installation:
         assert not self.log.memory.records("dead-letters")
         assert self.decided() == [DAY + day for day in days]
         counted = sum(
-            sum(events for events, _ in account.daily().values()) + account.events_today
+            sum(events for events, _ in days_of(account).values()) + account.events_today
             for p in range(2)
             for account in self.processor(p).state.accounts.values()
         )
