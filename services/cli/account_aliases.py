@@ -9,7 +9,7 @@ from schemas import codec
 from schemas.topics import TOPICS, USAGE_EVENTS, USAGE_UNATTRIBUTED
 from services.cli.quarantine import user_here
 from services.ingest.domain.accounts import AccountBook
-from services.scorer.attribution_facts import read_positions
+from services.scorer.lane_facts import read_positions
 from services.shared.attribution_wait import AttributionWait, NotAttributed
 from services.shared.errors import Fatal
 from services.shared.kafka.clients import producer

@@ -104,7 +104,7 @@ async def read(
 
     Args:
         kafka: The cluster.
-        lanes: As `read_lanes` gave them before usage-events was read: what they had forwarded by then must be there.
+        lanes: As `read_counters` gave them before usage-events was read: what they had forwarded by then must be there.
         forwarded: The identities that events with an account had before they were forwarded.
         unread: Takes the records that cannot be read; those of dead-letters are there already.
     """

@@ -15,7 +15,7 @@ from services.shared.kafka.settings import KafkaSettings
 C = TypeVar("C", bound=msgspec.Struct)
 
 
-async def read_lanes(kafka: KafkaSettings, state_topic: str, kind: type[C]) -> dict[int, tuple[int, C]]:
+async def read_counters(kafka: KafkaSettings, state_topic: str, kind: type[C]) -> dict[int, tuple[int, C]]:
     """Return the position and the counters of each lane, by partition, both of the same transaction."""
     found = await last_records(kafka, state_topic, (POSITION_KEY, LEDGER_KEY))
     return {

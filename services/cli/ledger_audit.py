@@ -24,7 +24,7 @@ from schemas.topics import (
 )
 from services.cli import attribution_audit
 from services.cli.attribution_audit import AttributionPart
-from services.cli.lane_counters import differences, read_lanes
+from services.cli.lane_counters import differences, read_counters
 from services.cli.unread import Unread
 from services.scorer.domain.attribution.ledger import AttributionCounters
 from services.scorer.domain.lane.ledger import LedgerCounters
@@ -166,8 +166,8 @@ class _Seen:
 async def read(kafka: KafkaSettings) -> Ledger:
     """Read all topics and do the sums. It takes about 200 bytes of memory an event, 300 where it names no account."""
     # first: see attribution_audit.read
-    attribution = await read_lanes(kafka, SCORER_USAGE_UNATTRIBUTED_STATE, AttributionCounters)
-    lanes = await read_lanes(kafka, SCORER_USAGE_EVENTS_STATE, LedgerCounters)
+    attribution = await read_counters(kafka, SCORER_USAGE_UNATTRIBUTED_STATE, AttributionCounters)
+    lanes = await read_counters(kafka, SCORER_USAGE_EVENTS_STATE, LedgerCounters)
     limits = await ends(kafka, USAGE_EVENTS)
     forwarded: set[int] = set()
     unread = Unread()

@@ -24,11 +24,10 @@ from starlette.applications import Starlette
 
 from schemas import formats
 from schemas.topics import USAGE_EVENTS, USAGE_UNATTRIBUTED
-from services.scorer.attribution_facts import read_positions
 from services.scorer.attribution_metrics import AttributionMetrics
 from services.scorer.domain.accounts.kinds import kinds_of
 from services.scorer.domain.health.measuring import not_taken
-from services.scorer.lane_facts import GROUP
+from services.scorer.lane_facts import GROUP, read_positions
 from services.scorer.lanes import attribution_lanes, fleet_lane, usage_lanes
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.settings import ScorerSettings, load_scoring

@@ -1,8 +1,8 @@
 """
-What the scorer's lanes say of themselves, out of the end of their state topic: for tools that must not guess.
+What the scorer's lanes say of themselves: for tools that must not guess.
 
-A lane writes its clock, its counters and its position with every transaction, so the last records of a partition have
-them; the state itself, however large, is not read.
+A lane of usage-events writes its clock, its counters and its position with every transaction, so the last records of its state
+topic have them; the state itself, however large, is not read. Of a lane of attribution its committed offset says enough.
 """
 
 from __future__ import annotations
@@ -10,13 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from schemas.topics import SCORER_USAGE_EVENTS_STATE
+from aiokafka import TopicPartition
+from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError
+
+from schemas.topics import SCORER_USAGE_EVENTS_STATE, USAGE_UNATTRIBUTED
 from services.scorer.domain.counters import LEDGER_KEY
 from services.scorer.domain.lane.state_format import CLOCK_KEY
 from services.scorer.domain.lane.usage_fold import UsageFold
 from services.scorer.settings import ScorerSettings, load_scoring
 from services.scorer.usage_processor import STATE, UsageProcessor
 from services.shared.engine.position import POSITION_KEY, Position
+from services.shared.kafka.clients import admin
 from services.shared.kafka.reading import last_records
 from services.shared.kafka.settings import KafkaSettings
 
@@ -45,6 +49,22 @@ async def read_lanes(kafka: KafkaSettings) -> dict[int, LaneFacts]:
     """Return the facts of each lane, by partition."""
     found = await last_records(kafka, SCORER_USAGE_EVENTS_STATE, (POSITION_KEY, CLOCK_KEY, LEDGER_KEY))
     return {partition: _facts(records) or LaneFacts() for partition, records in sorted(found.items())}
+
+
+async def read_positions(kafka: KafkaSettings) -> dict[int, int]:
+    """
+    Return the offsets of usage-unattributed that the lanes have committed, by partition.
+
+    They are committed in the transactions of the lanes, after everything that was forwarded is acknowledged. Empty where no
+    broker coordinates the group: none ever has on a new cluster, or it moves just now.
+    """
+    places = [TopicPartition(kafka.scoped(USAGE_UNATTRIBUTED), number) for number in range(kafka.partitions)]
+    async with admin(kafka) as asking:
+        try:
+            found = await asking.list_consumer_group_offsets(kafka.scoped(GROUP), partitions=places)
+        except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
+            return {}
+    return {place.partition: max(0, at.offset) for place, at in found.items()}
 
 
 def _facts(records: Mapping[bytes, bytes]) -> LaneFacts | None:

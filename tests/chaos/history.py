@@ -20,8 +20,7 @@ from services.backfill.log import NoFleet
 from services.backfill.mapping import TimedCall
 from services.backfill.sender import IngestSender
 from services.backfill.service import BackfillState, Options, backfill
-from services.scorer.attribution_facts import read_positions
-from services.scorer.lane_facts import read_lanes
+from services.scorer.lane_facts import read_lanes, read_positions
 from services.shared.errors import TidemarkError
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.units import DAY_MS

@@ -172,9 +172,8 @@ async def _run(running: Running, events: EventFile, source: str, bar: Bar, *, ti
     from services.backfill.sender import IngestSender
     from services.backfill.service import Mode, Options
     from services.backfill.service import backfill as run
-    from services.scorer.attribution_facts import read_positions
     from services.scorer.domain.lane.lateness import oldest_day
-    from services.scorer.lane_facts import read_lanes
+    from services.scorer.lane_facts import read_lanes, read_positions
 
     if running.ingest is None:
         raise Fatal("where is ingest? Start `tidemark dev`, name its folder with --data, or set TIDEMARK_INGEST_URL")

@@ -105,8 +105,7 @@ async def _past(stack: Stack, console: Console, seed: int | None, weeks: int | N
     from services.backfill.service import BackfillState, Options, backfill
     from services.cli.local.demo_source import DemoHistory, remembered
     from services.cli.local.stack_state import find
-    from services.scorer.attribution_facts import read_positions
-    from services.scorer.lane_facts import read_lanes
+    from services.scorer.lane_facts import read_lanes, read_positions
 
     history = DemoHistory(remembered(stack.data, seed, weeks, time.time_ns() // 1_000_000))
     weeks = history.history.weeks

@@ -15,8 +15,7 @@ from schemas.topics import (
     USAGE_EVENTS,
     USAGE_UNATTRIBUTED,
 )
-from services.scorer.attribution_facts import read_positions
-from services.scorer.lane_facts import read_lanes
+from services.scorer.lane_facts import read_lanes, read_positions
 from services.shared.attribution_wait import AttributionWait, NotAttributed
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.errors import Retryable

@@ -136,10 +136,10 @@ def log_time(running: Running) -> str:
 
 def _attribution(running: Running) -> str:
     from schemas.topics import SCORER_USAGE_UNATTRIBUTED_STATE
-    from services.cli.lane_counters import read_lanes
+    from services.cli.lane_counters import read_counters
     from services.scorer.domain.attribution.ledger import AttributionCounters
 
-    found = told(read_lanes(running.kafka, SCORER_USAGE_UNATTRIBUTED_STATE, AttributionCounters))
+    found = told(read_counters(running.kafka, SCORER_USAGE_UNATTRIBUTED_STATE, AttributionCounters))
     lanes = [counters for _, counters in found.values()]
     waiting = sum(lane.waiting_identified for lane in lanes)
     given_up = sum(lane.dead_lettered for lane in lanes)

@@ -16,8 +16,7 @@ from services.backfill.files import EventFile
 from services.backfill.mapping import TimedCall
 from services.backfill.sender import IngestRefuses, IngestSender
 from services.backfill.service import BackfillState, Mode, Options, Outcome, backfill
-from services.scorer.attribution_facts import read_positions
-from services.scorer.lane_facts import read_lanes
+from services.scorer.lane_facts import read_lanes, read_positions
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.units import DAY_S

@@ -18,9 +18,8 @@ from services.backfill.mapping import TimedCall
 from services.backfill.sender import IngestSender
 from services.backfill.service import BackfillState, Mode, Options, Outcome, backfill
 from services.cli import lane_counters, ledger_audit
-from services.scorer.attribution_facts import read_positions
 from services.scorer.domain.lane.ledger import LedgerCounters
-from services.scorer.lane_facts import read_lanes
+from services.scorer.lane_facts import read_lanes, read_positions
 from services.shared.kafka.settings import KafkaSettings
 from tests.support.service_process import ServiceProcess
 from tests.support.waiting import until
@@ -172,7 +171,7 @@ async def test_a_person_who_signs_in_during_a_drive_is_one_person_afterwards(
 
 async def counted(kafka: KafkaSettings, count: str) -> int:
     """Return a count of the scorer's lanes, summed over all."""
-    found = await lane_counters.read_lanes(kafka, SCORER_USAGE_EVENTS_STATE, LedgerCounters)
+    found = await lane_counters.read_counters(kafka, SCORER_USAGE_EVENTS_STATE, LedgerCounters)
     return sum(getattr(ledger, count) for _, ledger in found.values())
 
 

@@ -11,8 +11,7 @@ from schemas import codec
 from services.backfill.sender import IngestSender
 from services.backfill.service import Mode, Options, backfill
 from services.cli import ledger_audit
-from services.scorer.attribution_facts import read_positions
-from services.scorer.lane_facts import read_lanes
+from services.scorer.lane_facts import read_lanes, read_positions
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.units import DAY_MS, HOUR_MS

@@ -15,8 +15,7 @@ from services.backfill.files import EventFile, survey
 from services.backfill.sender import IngestSender
 from services.backfill.service import BackfillState, Mode, Options, Outcome, Unfinished, backfill
 from services.cli import ledger_audit
-from services.scorer.attribution_facts import read_positions
-from services.scorer.lane_facts import read_lanes
+from services.scorer.lane_facts import read_lanes, read_positions
 from services.shared.errors import TidemarkError
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.units import DAY_S

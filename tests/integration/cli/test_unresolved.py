@@ -13,7 +13,7 @@ from schemas.topics import DEAD_LETTERS, SCORER_USAGE_UNATTRIBUTED_STATE, USAGE_
 from services.backfill.rows import BadFile
 from services.cli import ledger_audit
 from services.cli.account_aliases import apply
-from services.cli.lane_counters import read_lanes
+from services.cli.lane_counters import read_counters
 from services.cli.resolving import read_file, read_users, resolve, withdraw
 from services.cli.unresolved import unresolved
 from services.ingest.domain.accounts import read_accounts
@@ -143,7 +143,7 @@ async def test_the_users_whose_events_wait_are_listed_with_the_reason(kafka_sett
         (KIM, 3, at(0, 2), "no_account", 2),
         (LEE, 1, at(0, 9), "several_accounts", 2),
     ]
-    lanes = await read_lanes(kafka_settings, SCORER_USAGE_UNATTRIBUTED_STATE, AttributionCounters)
+    lanes = await read_counters(kafka_settings, SCORER_USAGE_UNATTRIBUTED_STATE, AttributionCounters)
     assert lanes[2][1].waiting_identified == 4
 
 
