@@ -12,6 +12,7 @@ from __future__ import annotations
 from math import inf
 from typing import Protocol, runtime_checkable
 
+from services.scorer.domain.lane.clock import LONGEST_STEP_MS
 from services.shared.units import DAY_MS
 
 LEAST_S = 1.0
@@ -21,9 +22,7 @@ IDLE_S = 60.0
 BEHIND_MS = 60_000
 """So far behind the wall clock a lane is walked forward at once."""
 STEP_MS = DAY_MS
-"""Length of a step of the walk, so that each day is closed in turn."""
-FARTHEST_MS = 7 * DAY_MS
-"""A longer step is for a person to accept: it is not walked."""
+"""Length of a step of the walk, so that each day is closed in turn. What a person has to accept is not walked."""
 
 
 @runtime_checkable
@@ -137,6 +136,6 @@ class Pace:
 
     @staticmethod
     def _step(lane: Clocked, walked: int, wall_ms: int) -> int:
-        if lane.log_time <= 0 or lane.waiting is not None or wall_ms - lane.log_time > FARTHEST_MS:
+        if lane.log_time <= 0 or lane.waiting is not None or wall_ms - lane.log_time > LONGEST_STEP_MS:
             return wall_ms
         return min(wall_ms, walked + STEP_MS)

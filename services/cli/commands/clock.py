@@ -12,8 +12,9 @@ import typer
 from schemas.topics import USAGE_EVENTS, USAGE_UNATTRIBUTED
 from services.cli.local.stack_state import DataOption, JsonOption, cluster
 from services.cli.terminal import tell_json, tell_lines
+from services.scorer.domain.lane.clock import LONGEST_STEP_MS
 from services.shared.errors import WrongArgument
-from services.shared.units import DAY_MS, HOUR_MS, day_of, written_time
+from services.shared.units import HOUR_MS, day_of, written_time
 
 if TYPE_CHECKING:
     from services.scorer.lane_facts import LaneFacts
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 AWAY_MS = 60_000
 """So far behind the wall clock a lane is one that was not running."""
 
-WEEK_MS = 7 * DAY_MS
-"""The longest step that a lane takes without a person."""
 MARGIN_MS = HOUR_MS
 """Until the scorer is up the step grows."""
 
@@ -119,7 +118,7 @@ async def accept_absence(kafka: KafkaSettings) -> str:
     if not behind:
         return ""
     said = f"time since the last run: {_span(max(behind.values()))}"
-    long = [number for number, away_ms in behind.items() if away_ms > WEEK_MS - MARGIN_MS]
+    long = [number for number, away_ms in behind.items() if away_ms > LONGEST_STEP_MS - MARGIN_MS]
     if not long:
         ended = any(day_of(lanes[number].log_time) < day_of(now_ms) for number in behind)
         return f"{said}; its days are closed one by one" if ended else said
@@ -137,7 +136,7 @@ def _told(lane: LaneFacts, now_ms: int) -> str:
         return f"{where}; a backfill has the clock"
     return (
         f"{where}; further than it steps by itself: `tidemark clock accept`"
-        if now_ms - lane.log_time > WEEK_MS
+        if now_ms - lane.log_time > LONGEST_STEP_MS
         else where
     )
 

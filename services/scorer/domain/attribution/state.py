@@ -18,6 +18,7 @@ from services.scorer.domain.attribution.outcome import Outcome
 from services.scorer.domain.attribution.users import Users
 from services.scorer.domain.attribution.waiting import Waiting, WaitingBounds, WaitingRoom
 from services.scorer.domain.counters import LEDGER_KEY, decode_counters, encode_counters
+from services.scorer.domain.lane.clock import LONGEST_STEP_MS
 from services.scorer.domain.lane.duplicates import DuplicateWindow
 from services.shared.errors import IncompatibleState
 from services.shared.units import DAY_MS
@@ -25,8 +26,6 @@ from services.shared.units import DAY_MS
 FORMAT = 1
 USER, WAITING = b"u:", b"w:"
 CLOCK_KEY, ALIASES_KEY = b"l:clock", b"l:aliases"
-STEP_MS = 7 * DAY_MS
-"""How far log time may step without a clock record."""
 USER_BYTES = 128 << 20
 """What the users of a lane take at the most, by default."""
 _HEAD = bytes((FORMAT,))
@@ -58,7 +57,7 @@ class Clock:
         """Move to the time of a record, if it is later; return whether it is, None if the step is too long."""
         if at <= self.now:
             return False
-        if self.now and at - self.now > STEP_MS and at > self.accepted:
+        if self.now and at - self.now > LONGEST_STEP_MS and at > self.accepted:
             self.asked = at
             return None
         self.now = at

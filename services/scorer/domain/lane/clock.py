@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from services.shared.units import DAY_MS, HOUR_MS
 
-STEP_MS = 7 * DAY_MS
-"""How far log time may step without a clock record."""
+LONGEST_STEP_MS = 7 * DAY_MS
+"""How far log time may step without a clock record; a longer step is for a person to accept."""
 GRACE_MS = 2 * HOUR_MS
 """How long a closed day waits for its fleet factor, by ticks."""
 REPEAT_MS = GRACE_MS // 2
@@ -108,7 +108,7 @@ class LaneClock:
 
         An answer holds for what lies before it in the log; a yes also for what comes after, up to the time it names.
         """
-        if self.driven or not self.started or at - self.now <= STEP_MS or at <= self.accepted:
+        if self.driven or not self.started or at - self.now <= LONGEST_STEP_MS or at <= self.accepted:
             return True
         return False if offset < self.answered else None
 

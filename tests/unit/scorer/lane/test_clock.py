@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.scorer.domain.lane.clock import STEP_MS, SWEEP_MS
+from services.scorer.domain.lane.clock import LONGEST_STEP_MS, SWEEP_MS
 from services.scorer.domain.lane.controls import StepTooLong
 from tests.support.scorer import DAY, UsageLane, at, clock, closes, days_of, fleet, measures, tick
 
@@ -101,16 +101,16 @@ def test_a_broker_two_hours_behind_over_midnight_closes_no_day_early_and_loses_n
 
 def test_a_step_of_seven_days_is_taken_and_a_longer_one_waits() -> None:
     lane = UsageLane(start=at(0, 8))
-    lane.tick(at(0, 8) + STEP_MS)
-    assert lane.state.clock.now == at(0, 8) + STEP_MS
+    lane.tick(at(0, 8) + LONGEST_STEP_MS)
+    assert lane.state.clock.now == at(0, 8) + LONGEST_STEP_MS
     now = lane.state.clock.now
-    lane.tick(now + STEP_MS + 1)
+    lane.tick(now + LONGEST_STEP_MS + 1)
 
     assert lane.state.clock.now == now
-    assert lane.state.clock.asked == now + STEP_MS + 1
+    assert lane.state.clock.asked == now + LONGEST_STEP_MS + 1
     assert lane.state.ledger.steps_refused == 1
     with pytest.raises(StepTooLong):
-        lane.event("e1", when=now + STEP_MS + 1)
+        lane.event("e1", when=now + LONGEST_STEP_MS + 1)
     assert lane.state.ledger.received == 0
 
 
