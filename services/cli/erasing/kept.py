@@ -20,12 +20,14 @@ from schemas.topics import (
     USAGE_REJECTED,
     USAGE_UNATTRIBUTED,
 )
+from services.alerter.domain.durations import parse_duration
+from services.alerter.domain.rule_reading import DEFAULT_EXPIRY
 from services.shared.units import DAY_MS, date_of, day_of
 
 _SEGMENT_MS = 7 * DAY_MS
 """After which Kafka begins a new segment, if the topic does not say otherwise."""
-_OPEN_MS = 180 * DAY_MS
-"""For how long a signal may be open, if its rule does not say otherwise; while it is, its text names who caused it."""
+_OPEN_MS = parse_duration(DEFAULT_EXPIRY)
+"""For how long a signal may be open; while it is, its text names who caused it."""
 _HOLDS_PERSON = {
     USAGE_DETAILS: "the ids as they were sent, properties, context",
     USAGE_REJECTED: "what was refused, as it was sent",
