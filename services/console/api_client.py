@@ -28,7 +28,8 @@ STREAM_LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=0)
 _PASSED_ON = (b"content-type", b"cache-control", b"retry-after", b"x-accel-buffering")
 ERASURES = "tidemark-erasures"
 """A header of the API's answers: it changes when somebody was erased."""
-_STATES = {400: "bad_request", 401: "unauthorized", 403: "unauthorized", 404: "not_found"}
+KINDS = {400: "bad_request", 401: "unauthorized", 403: "unauthorized", 404: "not_found"}
+"""What is wrong, by status; of any other the API is unavailable."""
 
 PATIENCE_S = 2.0
 """So long a page waits for what it shows beside its own matter."""
@@ -232,6 +233,6 @@ def _refused(answer: httpx.Response) -> ApiError:
         told = msgspec.json.decode(answer.content, type=Told)
     except ValueError:
         told = {}
-    code = told.get("code") or _STATES.get(answer.status_code, "unavailable")
+    code = told.get("code") or KINDS.get(answer.status_code, "unavailable")
     detail = told.get("detail", answer.reason_phrase)
     return ApiError(answer.status_code, str(code), str(told.get("field", "")), str(detail))

@@ -12,6 +12,7 @@ from xxhash import xxh3_64_hexdigest
 
 from services.console.account.records import KINDS
 from services.shared.tracking_plan.judgements import VERDICTS
+from services.shared.tracking_plan.losses import EARLIEST
 from services.shared.tracking_plan.state_values import MAX_ABSENT_DAYS, MAX_DAYS_AHEAD
 from services.shared.units import read_date
 
@@ -20,8 +21,6 @@ LONGEST_LINE = 200
 CHANNELS = ("call", "email", "meeting", "chat")
 REASONS = ("price", "missing_feature", "competitor", "no_value", "champion_left", "merger", "closed_down", "other")
 MOST_AHEAD_DAYS = 366
-EARLIEST = date(1990, 1, 1)
-"""As in a list of lost customers: days before it are typing errors."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from services.console.api_client import ApiError
+from services.console.api_client import KINDS, ApiError
 from services.console.rendering import Visit
-
-_KINDS = {400: "bad_request", 401: "unauthorized", 403: "unauthorized", 404: "not_found"}
 
 
 async def no_such_page(visit: Visit) -> Response:
@@ -17,8 +15,8 @@ async def no_such_page(visit: Visit) -> Response:
 
 def page(visit: Visit, error: ApiError, problem: str = "", written: str = "") -> Response:
     """Say what the API said; and what is wrong with a form whose page cannot be shown, with what was written in it."""
-    kind = _KINDS.get(error.status, "unavailable")
-    status = error.status if error.status in _KINDS else 503
+    kind = KINDS.get(error.status, "unavailable")
+    status = error.status if error.status in KINDS else 503
     said = {"detail": _detail(error), "problem": problem, "written": written}
     response = visit.page("failed.html.jinja", status=status, kind=kind, **said)
     if status == 503:
