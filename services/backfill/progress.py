@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 
 from schemas import codec
 from schemas.topics import BACKFILL_PROGRESS
-from services.shared.kafka.reading import decoded, scan
+from services.shared.kafka.reading import decoded, latest
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topics import full_name
 
@@ -39,14 +39,8 @@ class Progress:
 
 async def read_all(kafka: KafkaSettings) -> dict[str, Progress]:
     """Return the latest progress of each file, by its hash."""
-    latest: dict[str, Progress] = {}
-    async for record in scan(kafka, BACKFILL_PROGRESS):
-        if record.value is None:
-            latest.pop((record.key or b"").decode(), None)
-        else:
-            _, value = decoded(record.value)
-            latest[value["file_sha256"]] = Progress(**value)
-    return latest
+    found = await latest(kafka, BACKFILL_PROGRESS, lambda record: Progress(**decoded(record.value)[1]))
+    return {each.file_sha256: each for each in found.values()}
 
 
 async def write(kafka: KafkaSettings, producer: AIOKafkaProducer, progress: Progress, run: str = "") -> None:

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
+from aiokafka import ConsumerRecord
+
 from schemas.topics import ACCOUNT_HEALTH_LATEST
 from services.alerter.domain.conditions import holds, measures_in
 from services.alerter.domain.measures import Measures, measures_of
 from services.alerter.domain.rules import Rule, RuleSet
 from services.shared.counts import counted
-from services.shared.kafka.reading import beginnings, decoded, ends, scan
+from services.shared.kafka.reading import beginnings, decoded, ends, latest
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.tracking_plan.state_names import ABSENT_FROM, ABSENT_UNTIL
 from services.shared.units import date_of
@@ -88,15 +90,12 @@ async def records_to_read(kafka: KafkaSettings) -> int:
 
 async def read_held(kafka: KafkaSettings, rules: RuleSet) -> list[Held]:
     """Return the accounts that are held now, by account; it reads the latest snapshot of every account."""
-    found: dict[bytes, Held] = {}
-    async for record in scan(kafka, ACCOUNT_HEALTH_LATEST):
-        snapshot = decoded(record.value)[1] if record.value is not None else {}
-        held = held_of(rules, snapshot) if snapshot else None
-        if held is None:
-            found.pop(record.key, None)
-        else:
-            found[record.key] = held
-    return [found[key] for key in sorted(found)]
+
+    def take(record: ConsumerRecord[bytes, bytes]) -> Held | None:
+        snapshot = decoded(record.value)[1]
+        return held_of(rules, snapshot) if snapshot else None
+
+    return [held for _, held in sorted((await latest(kafka, ACCOUNT_HEALTH_LATEST, take)).items())]
 
 
 def _held(rule: Rule, by: AbstractSet[str], measures: Measures) -> bool:

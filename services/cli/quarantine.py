@@ -7,12 +7,14 @@ import getpass
 import time
 from typing import NamedTuple
 
+from aiokafka import ConsumerRecord
+
 from schemas import codec
 from schemas.topics import SCORER_USAGE_EVENTS_STATE, USAGE_EVENTS
 from services.scorer.domain.lane.quarantine import QUARANTINE, decode_quarantine
 from services.shared.errors import Fatal
 from services.shared.kafka.clients import producer
-from services.shared.kafka.reading import scan
+from services.shared.kafka.reading import latest
 from services.shared.kafka.settings import KafkaSettings
 
 
@@ -35,17 +37,15 @@ async def quarantined(kafka: KafkaSettings) -> list[Quarantined]:
     Raises:
         IncompatibleState: a newer version wrote it.
     """
-    found: dict[bytes, Quarantined] = {}
-    async for record in scan(kafka, SCORER_USAGE_EVENTS_STATE):
+
+    def take(record: ConsumerRecord[bytes, bytes]) -> Quarantined | None:
         if record.key is None or not record.key.startswith(QUARANTINE):
-            continue
-        if record.value is None:
-            found.pop(record.key, None)
-        else:
-            why = decode_quarantine(record.value)
-            account = record.key[len(QUARANTINE) :].decode()
-            found[record.key] = Quarantined(account, record.partition, why.detail, why.at, why.frozen_day >= 0)
-    return [found[key] for key in sorted(found)]
+            return None
+        why = decode_quarantine(record.value)
+        account = record.key[len(QUARANTINE) :].decode()
+        return Quarantined(account, record.partition, why.detail, why.at, why.frozen_day >= 0)
+
+    return [found for _, found in sorted((await latest(kafka, SCORER_USAGE_EVENTS_STATE, take)).items())]
 
 
 async def release(kafka: KafkaSettings, account: str) -> None:

@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from schemas.topics import EXPANSION_SIGNALS, OPEN_SIGNALS, RISK_SIGNALS
-from services.shared.kafka.reading import decoded, reader, scan
+from services.shared.kafka.reading import decoded, latest, reader, scan
 from services.shared.kafka.settings import KafkaSettings
 
 _SIGNALS = (RISK_SIGNALS, EXPANSION_SIGNALS)
@@ -93,13 +93,7 @@ class SignalStream:
 
 
 async def _open(kafka: KafkaSettings) -> AsyncIterator[Signal]:
-    latest: dict[bytes, Signal] = {}
-    async for record in scan(kafka, OPEN_SIGNALS):
-        if record.value is None:
-            latest.pop(record.key, None)
-        else:
-            latest[record.key] = decoded(record.value)[1]
-    for signal in filter(None, latest.values()):
+    for signal in (await latest(kafka, OPEN_SIGNALS, lambda record: decoded(record.value)[1] or None)).values():
         yield signal
 
 

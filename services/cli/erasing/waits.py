@@ -19,7 +19,7 @@ from services.scorer.lane_facts import read_lanes, read_positions
 from services.shared.attribution_wait import AttributionWait, NotAttributed
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.errors import Retryable
-from services.shared.kafka.reading import decoded, ends, last_records, scan
+from services.shared.kafka.reading import decoded, ends, last_records, latest
 from services.shared.kafka.settings import KafkaSettings
 
 
@@ -60,16 +60,11 @@ async def await_nothing_open(kafka: KafkaSettings, account: str, within_s: float
 
 
 async def _nothing_open(kafka: KafkaSettings, account: str) -> bool:
-    health, open_signals = b"", set()
-    async for record in scan(kafka, ACCOUNT_HEALTH_LATEST):
-        if record.key == account.encode():
-            health = record.value
-    async for record in scan(kafka, OPEN_SIGNALS):
-        if record.value is None:
-            open_signals.discard(record.key)
-        elif decoded(record.value)[1].get("account") == account:
-            open_signals.add(record.key)
-    return not health and not open_signals
+    key = account.encode()
+    health = await latest(kafka, ACCOUNT_HEALTH_LATEST, lambda record: record.key == key or None)
+    return not health and not await latest(
+        kafka, OPEN_SIGNALS, lambda record: decoded(record.value)[1].get("account") == account or None
+    )
 
 
 async def _until(done: Callable[[], Awaitable[bool]], within_s: float, otherwise: str) -> None:

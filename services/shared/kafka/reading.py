@@ -8,9 +8,9 @@ taken are passed over; `beginnings` tells where the topic starts now.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
@@ -20,6 +20,8 @@ from services.shared.errors import Fatal, Retryable, UnknownVersion
 from services.shared.kafka.clients import consumer
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topics import full_name
+
+T = TypeVar("T")
 
 TAIL = 64
 """Records from the end of each partition that are read at first; ever more where a key is not among them."""
@@ -185,6 +187,20 @@ def decoded(value: bytes | None) -> tuple[str, dict[str, Any]]:
         ) from error
     except codec.CodecError:
         return "", {}
+
+
+async def latest(
+    kafka: KafkaSettings, topic: str, take: Callable[[ConsumerRecord[bytes, bytes]], T | None]
+) -> dict[bytes, T]:
+    """Return by key what `take` makes of the latest record of a compacted topic; None leaves the key out, as a tombstone does."""
+    found: dict[bytes, T] = {}
+    async for record in scan(kafka, topic):
+        taken = take(record) if record.value is not None else None
+        if taken is None:
+            found.pop(record.key, None)
+        else:
+            found[record.key] = taken
+    return found
 
 
 async def last_records(kafka: KafkaSettings, topic: str, keys: Collection[bytes]) -> dict[int, dict[bytes, bytes]]:

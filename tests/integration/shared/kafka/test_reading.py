@@ -53,3 +53,15 @@ async def test_an_open_transaction_is_waited_for_and_then_named(
     finally:
         await plain.stop()
         await open_ended.stop()
+
+
+async def test_the_latest_record_of_a_key_counts_unless_it_deletes_the_key_or_nothing_is_taken_of_it(
+    kafka_settings: KafkaSettings,
+) -> None:
+    async with producer(kafka_settings) as out:
+        for key, value in ((b"a", b"1"), (b"b", b"2"), (b"c", b"3"), (b"a", b"4"), (b"b", None), (b"c", b"no")):
+            await out.send_and_wait(kafka_settings.scoped(FLEET), value, key=key)
+
+    assert await reading.latest(
+        kafka_settings, FLEET, lambda record: None if record.value == b"no" else record.value
+    ) == {b"a": b"4"}
