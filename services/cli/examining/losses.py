@@ -10,6 +10,7 @@ from services.shared.counts import counted
 
 _EXPIRED, _GAPS = "tidemark_warehouse_expired_total", "tidemark_engine_gaps_total"
 _BROKEN = "tidemark_warehouse_lost_parts"
+_CHANGED = "tidemark_engine_changelog_changed"
 
 
 def put_off(ingest: str) -> str:
@@ -30,9 +31,14 @@ def lost(addresses: Mapping[str, str]) -> str:
 
     expired: Counter[str] = Counter()
     gaps, broken = [], []
+    changed: set[str] = set()
     for name, address in addresses.items():
         with suppress(httpx.HTTPError):  # whether it answers is another line
-            for each in metrics_of(address, {_EXPIRED, _GAPS, _BROKEN}):
+            for each in metrics_of(address, {_EXPIRED, _GAPS, _BROKEN, _CHANGED}):
+                if each.name == _CHANGED:
+                    if each.value:
+                        changed.add(f"{each.labels['changelog']} ({each.labels['what']})")
+                    continue
                 if each.name == _BROKEN:
                     broken.append(f"{counted(int(each.value), 'broken part')} of its table {each.labels['table']}")
                     continue
@@ -55,6 +61,11 @@ def lost(addresses: Mapping[str, str]) -> str:
         problems.append(
             f"the warehouse has lost the rows of {', '.join(broken)}, and no erasure reaches what is left of them:"
             " see docs/runbooks/TidemarkWarehouseRowsLost.md"
+        )
+    if changed:
+        problems.append(
+            f"changelogs have changed under their lanes, which know it only when they start anew: {', '.join(sorted(changed))};"
+            " see docs/runbooks/TidemarkChangelogChanged.md before you restart anything"
         )
     if problems:
         raise OSError("; ".join(problems))

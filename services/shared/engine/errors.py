@@ -89,6 +89,26 @@ class ChangelogsApart(LaneStopped):
         )
 
 
+class ChangelogCut(LaneStopped):
+    """
+    Records were deleted from the beginning of a changelog, and the state of whoever has not changed since with them.
+
+    Compaction leaves a partition's first offset where it is, at 0. Retention and DeleteRecords move it, and Kafka lets them only
+    while cleanup.policy has `delete`.
+    """
+
+    reason = "changelog_cut"
+
+    def __init__(self, topic: str, partition: int, begins: Mapping[str, int]) -> None:
+        """Take the first offset of each changelog that was cut."""
+        said = " and ".join(f"{changelog} begins at offset {offset}" for changelog, offset in sorted(begins.items()))
+        super().__init__(
+            f"{topic}/{partition}: records were deleted from the beginning of the lane's changelogs: {said}, not at 0. State that has"
+            " not changed since is gone. Set cleanup.policy=compact, delete the lane's changelogs and the group's offsets, and run"
+            " `tidemark topics create`, to fold the whole source again."
+        )
+
+
 class TooManyRaises(LaneStopped):
     """So many records raised in a row, or so many restores in a short time, that the code must be wrong, not the records."""
 

@@ -99,7 +99,7 @@ class EngineMetrics:
         )
         self.changelog_changed = Gauge(
             "tidemark_engine_changelog_changed",
-            "1 if a changelog was deleted and recreated, or is not compacted any more, while this process ran, by what has changed.",
+            "1 if a changelog was deleted and recreated while this process ran, is not compacted any more, or has lost its beginning.",
             ("changelog", "what"),
             registry=registry,
         )

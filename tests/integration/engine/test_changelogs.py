@@ -1,4 +1,4 @@
-"""A changelog that was deleted and recreated while a worker ran: it has a position and little of the state."""
+"""A changelog that was deleted and recreated, or cut: it has a position and little of the state."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
 from prometheus_client import CollectorRegistry
 
 from services.shared.engine.kafka import changelog_watch
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.settings import EngineSettings
+from services.shared.kafka.clients import admin
 from tests.support.counting.in_process import working
 from tests.support.counting.processor import counting_spec
 from tests.support.counting.trial import CHANGELOG, DEAD, OUT, SOURCE, Trial, trial
@@ -37,6 +40,42 @@ async def test_the_next_start_does_not_go_on_with_what_is_left_of_the_state(kafk
             assert f"{SOURCE}/0: the changelogs" in str(again.not_ready())
 
 
+async def test_a_changelog_whose_beginning_was_deleted_is_not_folded_over(kafka: Any, tmp_path: Path) -> None:
+    """It has its position, at the end, and the topic is the same: only its first offset tells."""
+    async with trial(kafka.bootstrap, partitions=1) as log:
+        await log.produce((b"k%d" % n, b"1") for n in range(10))
+        async with working(log.kafka, tmp_path, SETTINGS):
+            assert (await log.settled(30)).exact
+            await log.produce([(b"k0", b"1")])
+            assert (await log.settled(30)).exact
+        await cut(log)
+
+        async with working(log.kafka, tmp_path, SETTINGS) as again:
+            await until(
+                lambda: "deleted from the beginning" in str(again.not_ready()), 30, lambda: str(again.not_ready())
+            )
+            assert f"{SOURCE}/0: " in str(again.not_ready())
+            assert f"{CHANGELOG} begins at offset" in str(again.not_ready())
+
+
+async def test_a_changelog_of_which_compaction_has_left_little_is_whole(kafka: Any, tmp_path: Path) -> None:
+    async with trial(kafka.bootstrap, partitions=1) as log:
+        await policy(log, "compact", **{"segment.ms": "1", "min.cleanable.dirty.ratio": "0.01"})
+        async with working(log.kafka, tmp_path, SETTINGS):
+
+            async def compacted() -> bool:
+                await log.produce([(b"k", b"1")])
+                assert (await log.settled(30)).exact
+                return all(record.offset > 0 for record in await log.read(CHANGELOG))
+
+            await until(compacted, 60)
+
+        async with working(log.kafka, tmp_path, SETTINGS) as again:
+            await log.produce([(b"k", b"1")])
+            assert (await log.settled(30)).exact
+            assert again.ready
+
+
 async def test_a_worker_that_runs_tells_that_a_changelog_has_changed(
     kafka: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,6 +94,11 @@ async def test_a_worker_that_runs_tells_that_a_changelog_has_changed(
         await until(lambda: (told("recreated"), told("policy")) == (0, 1), 30)
         await policy(log, "compact")
         await until(lambda: told("policy") == 0, 30)
+        assert told("cut") == 0
+        await log.produce([(b"k", b"1")] * 3)
+        assert (await log.settled(30)).exact
+        await cut(log)
+        await until(lambda: (told("recreated"), told("policy"), told("cut")) == (0, 0, 1), 30)
         await log.recreate(CHANGELOG)
         await until(lambda: told("recreated") == 1, 30)
 
@@ -80,5 +124,13 @@ async def test_the_ids_of_sources_are_told_at_each_look(kafka: Any) -> None:
     assert first == second != other
 
 
-async def policy(log: Trial, value: str) -> None:
-    await alter(log.kafka, CHANGELOG, {"cleanup.policy": value})
+async def policy(log: Trial, value: str, **more: str) -> None:
+    await alter(log.kafka, CHANGELOG, {"cleanup.policy": value, **more})
+
+
+async def cut(log: Trial) -> None:
+    """Delete the first record of the changelog: Kafka takes that while records of it may expire."""
+    await policy(log, "delete")
+    async with admin(log.kafka) as client:
+        await client.delete_records({TopicPartition(log.scoped(CHANGELOG), 0): RecordsToDelete(before_offset=1)})
+    await policy(log, "compact")

@@ -80,3 +80,13 @@ def test_rows_that_the_warehouse_has_lost_are_named(serve: Serve) -> None:
 
     with pytest.raises(OSError, match="has lost the rows of 2 broken parts of its table events, 1 broken part of"):
         losses.lost({"warehouse": serve(registry)})
+
+
+def test_changelogs_that_have_changed_under_their_lanes_are_named(serve: Serve) -> None:
+    registry = CollectorRegistry()
+    changed = EngineMetrics(registry).changelog_changed
+    changed.labels("scorer-usage-events-state", "policy").set(0)
+    changed.labels("scorer-usage-events-state", "cut").set(1)
+
+    with pytest.raises(OSError, match=r"start anew: scorer-usage-events-state \(cut\); see docs/runbooks"):
+        losses.lost({"scorer": serve(registry)})

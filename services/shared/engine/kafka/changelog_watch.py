@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
+from aiokafka import TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
 
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.spec import LaneSpec
-from services.shared.kafka.clients import admin
+from services.shared.kafka.clients import admin, consumer
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topic_configs import configs
 from services.shared.kafka.topic_ids import NO_ID, topic_id
@@ -70,6 +71,7 @@ class ChangelogWatch:
                 with suppress(UnknownTopicOrPartitionError):  # it is away just now
                     ids[name] = await topic_id(client, full_name)
             settings = await configs(client, [full[name] for name in self._names])
+            described = await client.describe_topics([full[name] for name in self._names])
         for name in self._sources:
             if name in ids:
                 self._source(name, ids[name])
@@ -79,6 +81,22 @@ class ChangelogWatch:
                 self._tell(name, "recreated", changed=self._ids.setdefault(name, id_) != id_)
             if policy := settings.get(full[name], {}).get("cleanup.policy"):
                 self._tell(name, "policy", changed=policy != "compact")
+        # Last: a partition without a leader gives no answer.
+        begins = await self._begins({topic["topic"]: len(topic["partitions"]) for topic in described})
+        for name in self._names:
+            if full[name] in begins:
+                self._tell(name, "cut", changed=begins[full[name]] > 0)
+
+    async def _begins(self, partitions: Mapping[str, int]) -> dict[str, int]:
+        """Return the largest first offset of the partitions of each topic, all by their full names."""
+        asked = [TopicPartition(topic, partition) for topic, count in partitions.items() for partition in range(count)]
+        client = consumer(self._kafka)
+        try:
+            await client.start()
+            found = await client.beginning_offsets(asked) if asked else {}
+        finally:
+            await client.stop()
+        return {topic: max(at for tp, at in found.items() if tp.topic == topic) for topic in {tp.topic for tp in found}}
 
     def _tell(self, changelog: str, what: str, *, changed: bool) -> None:
         self._metrics.changelog_changed.labels(changelog, what).set(changed)

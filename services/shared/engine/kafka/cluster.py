@@ -71,8 +71,7 @@ def _unequal(specs: list[LaneSpec], counts: dict[str, int]) -> list[str]:
 def _expiring(specs: list[LaneSpec], policies: dict[str, str]) -> list[str]:
     return [
         f"changelog {changelog} has cleanup.policy={policies[changelog]}: the state of an account that does not change expires."
-        " Set it to compact again (`tidemark topics check` names what else differs); if it has had this policy for longer than"
-        " its retention.ms, delete the lane's changelogs and the group's offsets, to fold the whole source again"
+        " Set it to compact again (`tidemark topics check` names what else differs); lanes that have lost state stop and say so"
         for spec in specs
         for changelog in spec.stores.values()
         if policies.get(changelog, "compact") != "compact"

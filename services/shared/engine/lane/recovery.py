@@ -13,7 +13,7 @@ from typing import Any
 
 from aiokafka.errors import CorruptRecordException
 
-from services.shared.engine.errors import DamagedChangelog, SourceGap, UnreadableState
+from services.shared.engine.errors import ChangelogCut, DamagedChangelog, SourceGap, UnreadableState
 from services.shared.engine.fold.committed import Committed
 from services.shared.engine.fold.raises import Raises
 from services.shared.engine.fold.restore import Restored, restore
@@ -41,8 +41,8 @@ async def recover(
     changelogs are in memory, and by nobody who waits for the leader of a source.
 
     Raises:
-        ChangelogBehind, ChangelogRecreated, ChangelogsApart, SourceBehind, SourceGap, SourceRecreated: the changelogs and the source
-            do not fit together.
+        ChangelogBehind, ChangelogCut, ChangelogRecreated, ChangelogsApart, SourceBehind, SourceGap, SourceRecreated: the
+            changelogs and the source do not fit together.
         NotThisVersion, UnreadableState, DamagedChangelog: the changelogs cannot be read.
         KafkaError: Kafka has not answered; see `services.shared.kafka.asking.passes`.
     """
@@ -94,6 +94,8 @@ async def _restored(
         loaded = await host.load(spec, partition)
     except CorruptRecordException as error:
         raise DamagedChangelog(spec.topic, partition, error) from error
+    if loaded.cut:
+        raise ChangelogCut(spec.topic, partition, loaded.cut)
     with gc_paused():
         restoring = restore(spec, partition, loaded.stores, committed)
         while True:
