@@ -21,6 +21,7 @@ from services.scorer.settings import ScorerSettings, load_scoring
 from services.scorer.usage_processor import STATE, UsageProcessor
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.kafka.clients import admin
+from services.shared.kafka.group_offsets import group_offsets
 from services.shared.kafka.reading import last_records
 from services.shared.kafka.settings import KafkaSettings
 
@@ -61,7 +62,7 @@ async def read_positions(kafka: KafkaSettings) -> dict[int, int]:
     places = [TopicPartition(kafka.scoped(USAGE_UNATTRIBUTED), number) for number in range(kafka.partitions)]
     async with admin(kafka) as asking:
         try:
-            found = await asking.list_consumer_group_offsets(kafka.scoped(GROUP), partitions=places)
+            found = await group_offsets(asking, kafka.scoped(GROUP), places)
         except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
             return {}
     return {place.partition: max(0, at.offset) for place, at in found.items()}

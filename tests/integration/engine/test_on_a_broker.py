@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
-from aiokafka.errors import GroupLoadInProgressError, ProducerFenced
+from aiokafka.errors import GroupLoadInProgressError, NotCoordinatorForGroupError, ProducerFenced
 from aiokafka.protocol.commit import OffsetFetchRequest, OffsetFetchResponse_v3
 
 from services.shared.engine.errors import FailStop
@@ -174,6 +174,25 @@ async def test_a_coordinator_that_still_loads_is_asked_again_and_has_lost_nothin
     monkeypatch.setattr(AIOKafkaAdminClient, "_send_request", loading)
 
     with pytest.raises(GroupLoadInProgressError) as told:
+        await bounds(log.kafka, GROUP, SOURCE, 0)
+    assert passes(told.value)
+
+
+async def test_an_offset_that_is_not_told_is_an_error_by_its_name(log: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where aiokafka raises NoError, which nobody would ask again for."""
+    really = AIOKafkaAdminClient._send_request
+
+    async def unstable(client: AIOKafkaAdminClient, request: Any, *given: Any) -> Any:
+        if isinstance(request, OffsetFetchRequest):
+            at = (0, -1, "", NotCoordinatorForGroupError.errno)
+            return OffsetFetchResponse_v3(0, [(log.scoped(SOURCE), [at])], 0)
+        return await really(client, request, *given)
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "_send_request", unstable)
+
+    with pytest.raises(
+        NotCoordinatorForGroupError, match=f"does not tell its offset of {log.scoped(SOURCE)}/0"
+    ) as told:
         await bounds(log.kafka, GROUP, SOURCE, 0)
     assert passes(told.value)
 

@@ -13,13 +13,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import GroupLoadInProgressError, KafkaTimeoutError
+from aiokafka.errors import KafkaTimeoutError
 
 from services.shared.engine.fold.committed import Committed
 from services.shared.engine.fold.start import Bounds
 from services.shared.engine.processor import SourceRecord
 from services.shared.kafka.clients import admin, consumer
 from services.shared.kafka.fetching.as_read import take_as_read
+from services.shared.kafka.group_offsets import group_offsets
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topic_ids import NO_ID, topic_id
 from services.shared.process.garbage import gc_paused
@@ -135,7 +136,7 @@ async def bounds(
 
     Raises:
         KafkaTimeoutError: nobody says where the partition begins and ends.
-        GroupLoadInProgressError: the coordinator of the group does not know yet what it has committed, or not any more.
+        Misfit, KafkaError: as `group_offsets`.
     """
     tp = TopicPartition(kafka.scoped(topic), partition)
     client = consumer(kafka)
@@ -147,12 +148,7 @@ async def bounds(
     finally:
         await client.stop()
     async with admin(kafka) as asking:
-        told = await asking.list_consumer_group_offsets(kafka.scoped(group), partitions=[tp])
-        if tp not in told:  # an error of the group, which aiokafka overlooks: it comes without partitions
-            raise GroupLoadInProgressError(
-                f"group {group} does not tell its offsets: its coordinator loads them, or has moved"
-            )
-        committed = told[tp]
+        committed = (await group_offsets(asking, kafka.scoped(group), [tp]))[tp]
         id_ = await topic_id(asking, tp.topic)
         ids = {store: await topic_id(asking, kafka.scoped(name)) for store, name in sorted((stores or {}).items())}
     found = "" if NO_ID in ids.values() else " ".join(f"{store}={found.hex()}" for store, found in ids.items())

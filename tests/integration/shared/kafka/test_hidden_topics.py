@@ -1,4 +1,4 @@
-"""A topic that the cluster hides from a user, or its settings, is told apart from one that does not exist or differs."""
+"""A topic or a group that the cluster hides from a user, or its settings, is told apart from one that does not exist or differs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import pytest
 from aiokafka.protocol.admin import CreateAclsRequest
 
 from schemas.topics import INSTALLATION, TOPICS
+from services.shared.engine.kafka.changelog import bounds
 from services.shared.engine.kafka.cluster import learn
 from services.shared.errors import Misfit
 from services.shared.kafka import replication, topics
+from services.shared.kafka.asking import until_answered
 from services.shared.kafka.clients import admin
 from services.shared.kafka.embedded import broker as embedded
 from services.shared.kafka.embedded import broker_config
@@ -27,7 +29,7 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 
-_TOPIC, _LITERAL = 2, 3
+_TOPIC, _GROUP, _LITERAL = 2, 3, 3
 _DENY, _ALLOW = 2, 3
 _DESCRIBE, _DESCRIBE_CONFIGS = 8, 10
 WANTED = [TOPICS["usage-events"], TOPICS["dead-letters"]]
@@ -72,9 +74,11 @@ async def cluster(
         await asyncio.to_thread(broker.stop)
 
 
-async def rule(operator: KafkaSettings, operation: int, permission: int) -> None:
+async def rule(
+    operator: KafkaSettings, operation: int, permission: int, kind: int = _TOPIC, name: str = "usage-events"
+) -> None:
     async with admin(operator) as client:
-        made = CreateAclsRequest(_TOPIC, "usage-events", _LITERAL, "User:svc", "*", operation, permission)
+        made = CreateAclsRequest(kind, name, _LITERAL, "User:svc", "*", operation, permission)
         await client._send_request(made)
 
 
@@ -110,3 +114,23 @@ async def test_settings_that_may_not_be_seen_are_named_as_hidden_and_are_no_diff
         assert [problem.partition(" (")[0] for problem in problems] == [said]
     with pytest.raises(Misfit, match=said):
         await learn(user, [counting_spec("usage-events", "changelog", "out", "dead")])
+
+
+async def test_a_group_that_is_hidden_is_named_and_not_asked_for_ever(
+    cluster: tuple[KafkaSettings, KafkaSettings],
+) -> None:
+    operator, user = cluster
+    # A new cluster makes the topic of offsets first.
+    found = await until_answered(user, lambda: bounds(user, "scorer", "usage-events", 0))
+    assert found.committed is None
+    await rule(operator, _DESCRIBE, _DENY, _GROUP, "scorer")
+
+    async def told() -> str:
+        try:
+            await bounds(user, "scorer", "usage-events", 0)
+        except Misfit as error:
+            return str(error)
+        return ""
+
+    await until(told, 30)
+    assert "does not let this process use group scorer: give it the rights in docs/operating.md" in await told()
