@@ -60,6 +60,8 @@ class Host:
     fenced: bool = False
     further: list[SourceRecord] = field(default_factory=list)
     """What lies further down the log, for a lane that looks ahead."""
+    looked_to: int | None = None
+    """The end of the log for a lane that looks ahead; None: as far as it has looked."""
 
     def __post_init__(self) -> None:
         self.may_load.set()
@@ -113,7 +115,7 @@ class Host:
     ) -> tuple[SourceRecord | None, int]:
         self.asked.append(f"look {start}")
         found = next((record for record in self.further if record.offset >= start and wanted(record)), None)
-        return found, start
+        return found, start if self.looked_to is None else self.looked_to
 
     async def append(self, appends: Iterable[Append]) -> None:
         for append in appends:

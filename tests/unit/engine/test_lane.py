@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.shared.engine.errors import ChangelogBehind, SourceGap
+from services.shared.engine.errors import ChangelogBehind, SourceBehind, SourceGap
 from services.shared.engine.lane.states import LanePhase
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.processor import SourceRecord
@@ -37,6 +37,25 @@ async def test_a_lane_that_waits_for_an_answer_says_so_and_goes_on_at_the_record
     lane.receive(chunk(1, "ask", "2"))
     await until(lambda: host.counts() == {b"a": 3})
     await lane.close()
+
+
+async def test_a_lane_whose_source_is_truncated_while_it_asks_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is appended now would lie before the record that asked, so no answer would ever come."""
+    monkeypatch.setattr("services.shared.engine.lane.look_ahead._LOOK_EVERY_S", 0.001)
+    host = Host()
+    lane = await running(host)
+    lane.receive(chunk(0, "1", "ask", "2"))
+    await until(lambda: lane.stopped is not None and "look 2" in host.asked)
+
+    host.looked_to = 0
+
+    await until(lambda: isinstance(lane.stopped, SourceBehind), 5)
+    assert lane.phase is LanePhase.STOPPED
+    assert host.counts() == {b"a": 1}
+    await lane.hold()
+    lane.resume()
+    await lane.close()
+    assert not host.failed
 
 
 # opening

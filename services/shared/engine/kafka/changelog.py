@@ -106,7 +106,12 @@ async def _read(
 async def look_ahead(
     kafka: KafkaSettings, topic: str, partition: int, start: int, wanted: Callable[[SourceRecord], bool]
 ) -> tuple[SourceRecord | None, int]:
-    """Return the first record from `start` to the present end that is wanted, None if none is, and where to look next."""
+    """
+    Return the first record from `start` to the present end that is wanted, None if none is, and where to look next: the end.
+
+    Raises:
+        KafkaTimeoutError: nobody gives more of it, as where it was truncated meanwhile.
+    """
     tp = TopicPartition(kafka.scoped(topic), partition)
     client = consumer(kafka)
     await client.start()
@@ -115,13 +120,17 @@ async def look_ahead(
         client.assign([tp])
         end = (await client.end_offsets([tp]))[tp]
         client.seek(tp, start)
-        while await client.position(tp) < end:
-            for r in (await client.getmany(timeout_ms=500, max_records=_LOOK_SLICE)).get(tp, ()):
-                record = SourceRecord(topic, partition, r.offset, r.key, r.value, r.timestamp)
-                if wanted(record):
-                    return record, r.offset
-            await asyncio.sleep(0)
-        return None, max(start, end)
+        async with _within(_MOVE_WITHIN_S, f"nobody gives more of {topic}/{partition} up to {end}") as patience:
+            while await client.position(tp) < end:
+                found = (await client.getmany(timeout_ms=500, max_records=_LOOK_SLICE)).get(tp, ())
+                if found:
+                    patience.reschedule(asyncio.get_running_loop().time() + _MOVE_WITHIN_S)
+                for r in found:
+                    record = SourceRecord(topic, partition, r.offset, r.key, r.value, r.timestamp)
+                    if wanted(record):
+                        return record, r.offset
+                await asyncio.sleep(0)
+        return None, end
     finally:
         await client.stop()
 

@@ -7,6 +7,7 @@ import logging
 
 from aiokafka.errors import KafkaError
 
+from services.shared.engine.errors import SourceBehind
 from services.shared.engine.fold.runner import LaneRunner
 from services.shared.engine.lane.ports import LaneHost
 from services.shared.engine.processor import Asks, SourceRecord
@@ -22,6 +23,7 @@ async def look_ahead(runner: LaneRunner, host: LaneHost) -> SourceRecord:
     Wait for the answer to the record at which the fold stands still, and give it to the processor; return it.
 
     Raises:
+        SourceBehind: the source ends before that record now: nothing that is appended to it would be its answer.
         TypeError: the processor raises `Unanswered` but does not have the methods of `Asks`.
     """
     topic, partition, processor = runner.spec.topic, runner.partition, runner.processor
@@ -34,5 +36,7 @@ async def look_ahead(runner: LaneRunner, host: LaneHost) -> SourceRecord:
             answer, at = await host.look_ahead(topic, partition, at, processor.is_answer)
         except (KafkaError, OSError) as error:
             log.warning("look_ahead_failed", extra={"topic": topic, "partition": partition, "error": repr(error)})
+        if at < runner.offset:
+            raise SourceBehind(topic, partition, at, runner.offset)
     processor.answered(answer)
     return answer

@@ -110,12 +110,14 @@ MOVES: Mapping[LaneState, Mapping[LaneEvent, LaneState]] = {
         _E.HOLD: _S.ASKING_HELD,
         _E.RESUME: _S.ASKING,
         _E.ANSWERED: _S.RUNNING,
+        _E.STOP: _S.STOPPED,
         _E.CLOSE: _S.CLOSED,
     },
     _S.ASKING_HELD: {
         _E.HOLD: _S.ASKING_HELD,
         _E.RESUME: _S.ASKING,
         _E.ANSWERED: _S.HOLDING,
+        _E.STOP: _S.STOPPED,
         _E.CLOSE: _S.CLOSED,
     },
     _S.STOPPED: {

@@ -229,7 +229,11 @@ class LaneWork:
             await self._pause()
         runner = self._must_run()
         self._take_nothing(asked, LaneEvent.ASKED)
-        answer = await look_ahead(runner, self._host)
+        try:
+            answer = await look_ahead(runner, self._host)
+        except LaneStopped:
+            self._metrics.goes_on()  # it stands still for another reason from now on
+            raise
         log.info("lane_goes_on", extra={**self._name, "offset": runner.offset, "answered_at": answer.offset})
         self._metrics.goes_on()
         self.stopped = None
