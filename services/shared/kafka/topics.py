@@ -28,6 +28,9 @@ from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topic_configs import configs
 
 _LEADERS_WITHIN_S = 30.0
+_LOOKS_AGAIN = 2
+"""How often a topic is looked for again that is not there."""
+_LOOK_AGAIN_AFTER_S = 1.0
 
 
 def full_name(kafka: KafkaSettings, topic: str | Topic) -> str:
@@ -158,27 +161,44 @@ async def any_exists(kafka: KafkaSettings) -> bool:
 
 
 async def misfits(kafka: KafkaSettings, topics: Iterable[Topic]) -> list[str]:
-    """Return why data may be neither written nor read: topics that are missing, or have another number of partitions."""
+    """
+    Return why data may be neither written nor read: topics that are missing, or have another number of partitions.
+
+    A topic that a broker does not know is asked for again for two seconds: one that has just started, or a topic that was just
+    created, may not have got there yet.
+    """
     wanted = {full_name(kafka, topic): topic for topic in topics}
     record_of_partitions = kafka.scoped(INSTALLATION)
+    names = list(dict.fromkeys((*wanted, record_of_partitions)))
+    counts, missing = await _seen(kafka, names)
+    for _ in range(_LOOKS_AGAIN):
+        if not missing:
+            break
+        await asyncio.sleep(_LOOK_AGAIN_AFTER_S)
+        counts, missing = await _seen(kafka, names)
+    problems = [absence(name, code) for name, code in missing.items()]
+    held = await installation.recorded(kafka) if record_of_partitions not in missing else None
+    if held is not None and held != kafka.partitions:
+        problems.append(installation.differs(kafka, held))
+    if held is None and record_of_partitions not in missing:
+        problems.append(f"topic {record_of_partitions} is empty: run `tidemark topics create`")
+    for name, topic in wanted.items():
+        expected = held if held is not None and _is_shared(topic) else partitions_of(kafka, topic)
+        if (count := counts.get(name, expected)) != expected:
+            problems.append(other_count(name, count, expected))
+    return problems
+
+
+async def _seen(kafka: KafkaSettings, names: list[str]) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the number of partitions of each topic that is there, and the error code of each that is not."""
     async with admin(kafka) as client:
         present = set(await client.list_topics())
-        counts = await _partition_counts(client, [name for name in wanted if name in present])
-        missing = [name for name in dict.fromkeys((*wanted, record_of_partitions)) if name not in present]
+        counts = await _partition_counts(client, [name for name in names if name in present])
+        missing = [name for name in names if name not in present]
         # A list leaves out what may not be seen; who asks by name is told.
         described = await client.describe_topics(missing) if missing else []
     codes = {topic["topic"]: topic["error_code"] for topic in described}
-    problems = [absence(name, codes[name]) for name in missing]
-    held = await installation.recorded(kafka) if record_of_partitions in present else None
-    if held is not None and held != kafka.partitions:
-        problems.append(installation.differs(kafka, held))
-    if held is None and record_of_partitions in present:
-        problems.append(f"topic {record_of_partitions} is empty: run `tidemark topics create`")
-    for name, count in counts.items():
-        expected = held if held is not None and _is_shared(wanted[name]) else partitions_of(kafka, wanted[name])
-        if count != expected:
-            problems.append(other_count(name, count, expected))
-    return problems
+    return counts, {name: codes[name] for name in missing}
 
 
 def absence(name: str, code: int) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from aiokafka.errors import UnknownTopicOrPartitionError
+
 from schemas.topics import TOPICS
 from services.shared.counts import counted
 from services.shared.engine.spec import LaneSpec
@@ -33,9 +35,13 @@ async def learn(kafka: KafkaSettings, specs: Iterable[LaneSpec]) -> Cluster:
         Misfit: a topic is missing, or has another number of partitions than the data was written under; a changelog has
             another number of partitions than its source, or is not compacted; or two source topics share a changelog; or
             a topic that the lanes write takes less than its record says.
+        UnknownTopicOrPartitionError: the brokers do not agree on what topics there are; it passes.
     """
     specs = list(specs)
     needed = {name for spec in specs for name in (spec.topic, *spec.stores.values(), *spec.outputs)}
+    # First: it waits for what a broker that has just started does not know yet.
+    recorded = sorted(needed & TOPICS.keys())
+    problems = await topics.misfits(kafka, [TOPICS[name] for name in recorded]) if recorded else []
     async with admin(kafka) as client:
         present = set(await client.list_topics())
         names = {name: kafka.scoped(name) for name in needed | TOPICS.keys() if kafka.scoped(name) in present}
@@ -45,8 +51,6 @@ async def learn(kafka: KafkaSettings, specs: Iterable[LaneSpec]) -> Cluster:
     counts = {short[topic["topic"]]: len(topic["partitions"]) for topic in described}
     settings = {short[name]: entries for name, entries in found.items()}
     limits = {name: int(entries["max.message.bytes"]) for name, entries in settings.items()}
-    recorded = sorted(needed & TOPICS.keys())
-    problems = await topics.misfits(kafka, [TOPICS[name] for name in recorded]) if recorded else []
     problems += [
         f"topic {kafka.scoped(name)} does not exist: run `tidemark topics create`"
         for name in sorted(needed - counts.keys() - TOPICS.keys())
@@ -55,6 +59,8 @@ async def learn(kafka: KafkaSettings, specs: Iterable[LaneSpec]) -> Cluster:
     problems += _unequal(specs, counts) + _shared(specs) + _expiring(specs, policies) + _lowered(kafka, specs, limits)
     if problems:
         raise Misfit(problems)
+    if absent := sorted(needed - counts.keys()):  # another broker knows them
+        raise UnknownTopicOrPartitionError(f"a broker does not know {', '.join(map(kafka.scoped, absent))} yet")
     return Cluster({name: counts[name] for name in needed}, limits)
 
 

@@ -7,13 +7,15 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from aiokafka.errors import UnknownTopicOrPartitionError
 
 from schemas.topics import TOPICS
 from services.shared.kafka import replication, topics
-from services.shared.kafka.clients import consumer, producer, transactional_producer
+from services.shared.kafka.clients import _AdminClient, consumer, producer, transactional_producer
 from services.shared.kafka.embedded import broker as embedded
 from services.shared.kafka.embedded import broker_config
 from services.shared.kafka.embedded.broker import EmbeddedBroker
@@ -25,6 +27,30 @@ from tests.support.topic_settings import alter
 async def test_created_topics_pass_the_check(kafka_settings: KafkaSettings) -> None:
     """What create makes is what check asks for."""
     assert await topics.check(kafka_settings) == []
+
+
+async def test_topics_that_a_broker_does_not_know_yet_are_looked_for_again(
+    kafka_settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that has just started, or where they were created a moment ago: a service that starts then does not end."""
+    really_list, really_describe, looks = _AdminClient.list_topics, _AdminClient.describe_topics, 0
+
+    async def none_at_first(client: _AdminClient) -> list[str]:
+        nonlocal looks
+        looks += 1
+        return [] if looks == 1 else await really_list(client)
+
+    async def unknown_at_first(client: _AdminClient, names: list[str] | None = None) -> list[Any]:
+        if looks > 1 or names is None:
+            return await really_describe(client, names)
+        return [{"topic": name, "error_code": UnknownTopicOrPartitionError.errno, "partitions": []} for name in names]
+
+    monkeypatch.setattr(_AdminClient, "list_topics", none_at_first)
+    monkeypatch.setattr(_AdminClient, "describe_topics", unknown_at_first)
+
+    await topics.refuse_misfits(kafka_settings, TOPICS)
+
+    assert looks == 2
 
 
 async def test_brokers_that_create_no_topics_are_not_blamed(kafka_settings: KafkaSettings) -> None:
