@@ -10,7 +10,7 @@ from services.shared.counts import counted
 
 _EXPIRED, _GAPS = "tidemark_warehouse_expired_total", "tidemark_engine_gaps_total"
 _BROKEN = "tidemark_warehouse_lost_parts"
-_CHANGED = "tidemark_engine_changelog_changed"
+_CHANGED = "tidemark_engine_topic_changed"
 
 
 def put_off(ingest: str) -> str:
@@ -37,7 +37,7 @@ def lost(addresses: Mapping[str, str]) -> str:
             for each in metrics_of(address, {_EXPIRED, _GAPS, _BROKEN, _CHANGED}):
                 if each.name == _CHANGED:
                     if each.value:
-                        changed.add(f"{each.labels['changelog']} ({each.labels['what']})")
+                        changed.add(f"{each.labels['topic']} ({each.labels['what']})")
                     continue
                 if each.name == _BROKEN:
                     broken.append(f"{counted(int(each.value), 'broken part')} of its table {each.labels['table']}")
@@ -64,8 +64,8 @@ def lost(addresses: Mapping[str, str]) -> str:
         )
     if changed:
         problems.append(
-            f"changelogs have changed under their lanes, which know it only when they start anew: {', '.join(sorted(changed))};"
-            " see docs/runbooks/TidemarkChangelogChanged.md before you restart anything"
+            f"topics have changed under their lanes: {', '.join(sorted(changed))}; see docs/runbooks/TidemarkTopicChanged.md"
+            " before you restart anything"
         )
     if problems:
         raise OSError("; ".join(problems))

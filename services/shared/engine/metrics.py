@@ -97,10 +97,10 @@ class EngineMetrics:
             _LANE,
             registry=registry,
         )
-        self.changelog_changed = Gauge(
-            "tidemark_engine_changelog_changed",
-            "1 if a changelog was deleted and recreated while this process ran, is not compacted any more, or has lost its beginning.",
-            ("changelog", "what"),
+        self.topic_changed = Gauge(
+            "tidemark_engine_topic_changed",
+            "1 if a topic of the lanes has changed to do harm: its cleanup policy, retention or timestamps, or a changelog as a whole.",
+            ("topic", "what"),
             registry=registry,
         )
         self.rebalances = Counter("tidemark_engine_rebalances_total", "Rebalances completed.", registry=registry)

@@ -1,11 +1,14 @@
-"""The settings of topics as the cluster has them."""
+"""The settings of topics as the cluster has them, and how they may have drifted from the topics' records to do harm."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAuthorizationFailedError, UnknownTopicOrPartitionError, for_code
 
+from schemas.topics import Topic
 from services.shared.errors import Misfit
 
 
@@ -37,3 +40,19 @@ async def configs(client: AIOKafkaAdminClient, names: list[str]) -> dict[str, di
             [f"the cluster does not let this process see the settings of topic {name}: {rights}" for name in hidden]
         )
     return found
+
+
+def drift(topic: Topic, settings: Mapping[str, str]) -> dict[str, bool]:
+    """
+    Return what about a topic's settings does harm by itself, while nothing fails, and whether it does now.
+
+    policy: compacted and should not be, or the reverse. retention: it keeps records for a shorter time than its record says, or
+    by size. append_time: its records carry the time of their writer, and not that of the broker.
+    """
+    keeps, should = int(settings["retention.ms"]), topic.retention_ms
+    shorter = keeps >= 0 and (should < 0 or keeps < should)
+    return {
+        "policy": settings["cleanup.policy"] != topic.cleanup,
+        "retention": topic.cleanup == "delete" and (shorter or int(settings["retention.bytes"]) >= 0),
+        "append_time": settings["message.timestamp.type"] != topic.config["message.timestamp.type"],
+    }

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 from prometheus_client import CollectorRegistry
 
-from services.shared.engine.kafka import changelog_watch
+from services.shared.engine.kafka import topic_watch
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.settings import EngineSettings
 from services.shared.kafka.clients import admin
@@ -80,12 +80,12 @@ async def test_a_worker_that_runs_tells_that_a_changelog_has_changed(
     kafka: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its lanes go on: what they have in memory is whole."""
-    monkeypatch.setattr(changelog_watch, "_EVERY_S", 0.2)
+    monkeypatch.setattr(topic_watch, "_EVERY_S", 0.2)
     registry = CollectorRegistry()
 
     def told(what: str) -> float | None:
-        labels = {"changelog": CHANGELOG, "what": what}
-        return registry.get_sample_value("tidemark_engine_changelog_changed", labels)
+        labels = {"topic": CHANGELOG, "what": what}
+        return registry.get_sample_value("tidemark_engine_topic_changed", labels)
 
     async with trial(kafka.bootstrap, partitions=1) as log, working(log.kafka, tmp_path, SETTINGS, registry) as worker:
         await until(lambda: worker.ready and (told("recreated"), told("policy")) == (0, 0), 30)
@@ -113,7 +113,7 @@ async def test_the_ids_of_sources_are_told_at_each_look(kafka: Any) -> None:
         told.append((topic, id_))
 
     async with trial(kafka.bootstrap, partitions=1) as log:
-        watch = changelog_watch.ChangelogWatch(log.kafka, [spec], EngineMetrics(CollectorRegistry()), note)
+        watch = topic_watch.TopicWatch(log.kafka, [spec], EngineMetrics(CollectorRegistry()), note)
         for _ in range(2):
             await watch.look()
         await log.recreate(SOURCE)

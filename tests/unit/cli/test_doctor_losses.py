@@ -82,11 +82,11 @@ def test_rows_that_the_warehouse_has_lost_are_named(serve: Serve) -> None:
         losses.lost({"warehouse": serve(registry)})
 
 
-def test_changelogs_that_have_changed_under_their_lanes_are_named(serve: Serve) -> None:
+def test_topics_that_have_changed_under_their_lanes_are_named(serve: Serve) -> None:
     registry = CollectorRegistry()
-    changed = EngineMetrics(registry).changelog_changed
+    changed = EngineMetrics(registry).topic_changed
     changed.labels("scorer-usage-events-state", "policy").set(0)
     changed.labels("scorer-usage-events-state", "cut").set(1)
 
-    with pytest.raises(OSError, match=r"start anew: scorer-usage-events-state \(cut\); see docs/runbooks"):
+    with pytest.raises(OSError, match=r"under their lanes: scorer-usage-events-state \(cut\); see docs/runbooks"):
         losses.lost({"scorer": serve(registry)})

@@ -126,7 +126,7 @@ async def test_a_watch_that_breaks_ends_the_process(
         return Cluster({}, {})
 
     module = "services.shared.engine.worker.worker"
-    for name in ("Worker._run_app", "Worker._watch_place", "Watchdog.run", "ClusterWatch.run", "ChangelogWatch.run"):
+    for name in ("Worker._run_app", "Worker._watch_place", "Watchdog.run", "ClusterWatch.run", "TopicWatch.run"):
         monkeypatch.setattr(f"{module}.{name}", for_ever)
     monkeypatch.setattr(f"{module}.Worker._answered", answered)
     monkeypatch.setattr(f"{module}.Membership.wait_until_free", AsyncMock())

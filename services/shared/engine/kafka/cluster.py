@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from aiokafka.errors import UnknownTopicOrPartitionError
 
 from schemas.topics import TOPICS
 from services.shared.counts import counted
-from services.shared.engine.spec import LaneSpec
+from services.shared.engine.spec import LaneSpec, SourceMode
 from services.shared.errors import Misfit
 from services.shared.kafka import topics
 from services.shared.kafka.clients import admin
@@ -34,7 +34,8 @@ async def learn(kafka: KafkaSettings, specs: Iterable[LaneSpec]) -> Cluster:
     Raises:
         Misfit: a topic is missing, or has another number of partitions than the data was written under; a changelog has
             another number of partitions than its source, or is not compacted; or two source topics share a changelog; or
-            a topic that the lanes write takes less than its record says.
+            a contiguous source is compacted, or has no append times; or a topic that the lanes write takes less than its
+            record says.
         UnknownTopicOrPartitionError: the brokers do not agree on what topics there are; it passes.
     """
     specs = list(specs)
@@ -56,7 +57,8 @@ async def learn(kafka: KafkaSettings, specs: Iterable[LaneSpec]) -> Cluster:
         for name in sorted(needed - counts.keys() - TOPICS.keys())
     ]
     policies = {name: entries["cleanup.policy"] for name, entries in settings.items()}
-    problems += _unequal(specs, counts) + _shared(specs) + _expiring(specs, policies) + _lowered(kafka, specs, limits)
+    problems += _unequal(specs, counts) + _shared(specs) + _expiring(specs, policies)
+    problems += _no_log(kafka, specs, settings) + _lowered(kafka, specs, limits)
     if problems:
         raise Misfit(problems)
     if absent := sorted(needed - counts.keys()):  # another broker knows them
@@ -82,6 +84,26 @@ def _expiring(specs: list[LaneSpec], policies: dict[str, str]) -> list[str]:
         for changelog in spec.stores.values()
         if policies.get(changelog, "compact") != "compact"
     ]
+
+
+def _no_log(kafka: KafkaSettings, specs: list[LaneSpec], settings: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Name the contiguous sources that have become something else than a log with the times of its brokers."""
+    problems = []
+    for spec in specs:
+        if spec.mode is not SourceMode.CONTIGUOUS or spec.topic not in TOPICS.keys() & settings.keys():
+            continue
+        entries, name = settings[spec.topic], kafka.scoped(spec.topic)
+        if "compact" in (policy := entries["cleanup.policy"]):
+            problems.append(
+                f"topic {name} has cleanup.policy={policy}: Kafka deletes all but the last record of each key, and takes none without"
+                " a key, as all are that move the clock. Set it to delete with kafka-configs, at once"
+            )
+        if (kind := entries["message.timestamp.type"]) != "LogAppendTime":
+            problems.append(
+                f"topic {name} has message.timestamp.type={kind}: one wrong clock of a machine that writes would move log time. Set"
+                " it to LogAppendTime with kafka-configs"
+            )
+    return problems
 
 
 def _lowered(kafka: KafkaSettings, specs: list[LaneSpec], limits: dict[str, int]) -> list[str]:

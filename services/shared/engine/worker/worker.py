@@ -23,9 +23,9 @@ from services.shared.engine.errors import EXIT_FAIL_STOP, EXIT_REFUSED, FailStop
 from services.shared.engine.faust_seam.app import TP, App, consumer_of, make_app
 from services.shared.engine.fold.start import Bounds
 from services.shared.engine.kafka import changelog
-from services.shared.engine.kafka.changelog_watch import ChangelogWatch
 from services.shared.engine.kafka.cluster import learn
 from services.shared.engine.kafka.ends import Ends
+from services.shared.engine.kafka.topic_watch import TopicWatch
 from services.shared.engine.kafka.writer import LaneWriter
 from services.shared.engine.lane.lane import Lane
 from services.shared.engine.metrics import EngineMetrics
@@ -138,7 +138,7 @@ class Worker:
             asyncio.create_task(self._watch(watchdog.run())),
             asyncio.create_task(self._watch(self._cluster.run(self.partitions))),
             asyncio.create_task(
-                ChangelogWatch(self.kafka, self.lanes.specs.values(), self.metrics, self.lanes.source_found).run()
+                TopicWatch(self.kafka, self.lanes.specs.values(), self.metrics, self.lanes.source_found).run()
             ),
             asyncio.create_task(self._watch(self._watch_place(self._app))),
         ]
