@@ -48,6 +48,8 @@ class LaneWriter:
         self._partition = partition
         self._partitions = dict(partitions)
         self._timeout_s = timeout_s
+        self._sent: dict[str, list[asyncio.Future[Any]]] = {}
+        """What the present transaction has sent, by topic and partition."""
         self._source = TopicPartition(kafka.scoped(spec.topic), partition)
         self._producer: AIOKafkaProducer = transactional_producer(
             kafka,
@@ -87,6 +89,11 @@ class LaneWriter:
             # A record that hangs fails by the request timeout; the bound is for a commit that is never answered.
             async with asyncio.timeout(2 * self._timeout_s):
                 await self._write(transaction)
+        except TimeoutError as error:
+            raise FailStop(
+                f"the transaction of {self._spec.topic}/{self._partition} up to {transaction.position} was not committed within"
+                f" {2 * self._timeout_s:g} s: {self._late()}"
+            ) from error
         except Exception as error:
             raise FailStop(
                 f"the transaction of {self._spec.topic}/{self._partition} up to {transaction.position} failed: "
@@ -115,16 +122,30 @@ class LaneWriter:
     async def _write(self, transaction: Transaction) -> None:
         producer = self._producer
         await producer.begin_transaction()
-        sends: list[asyncio.Future[Any]] = []
+        self._sent.clear()
         for (topic, partition), records in (await self._route(transaction)).items():
+            sends = self._sent[f"{topic}/{partition}"] = []
             await self._send(self._kafka.scoped(topic), partition, records, sends)
         # Before the offsets. Sent beside them, batches were refused with NotEnoughReplicas for 55 s after a broker's pause.
-        for sent in sends:
-            await sent
+        for sends in self._sent.values():
+            for sent in sends:
+                await sent
         committed = transaction.committed()
         offsets = {self._source: (committed.position.offset, committed.metadata)}
         await producer.send_offsets_to_transaction(offsets, self._group)
         await self._commit()
+
+    def _late(self) -> str:
+        """Say who has not answered."""
+        late = [
+            where for where, sent in self._sent.items() if any(not each.done() or each.cancelled() for each in sent)
+        ]
+        if not late:
+            return "the coordinator of its transactions or of the group has not answered"
+        return (
+            f"{', '.join(late)} did not take what was written: perhaps fewer copies are in sync than min.insync.replicas asks for, or"
+            " there is no leader; `tidemark doctor` says which"
+        )
 
     async def _commit(self) -> None:
         await self._producer.commit_transaction()
