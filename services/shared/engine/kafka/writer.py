@@ -12,7 +12,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import InvalidTransactionTimeout, ProducerFenced
@@ -95,9 +95,10 @@ class LaneWriter:
                 f" {2 * self._timeout_s:g} s: {self._late()}"
             ) from error
         except Exception as error:
+            first = self._refused() or error
             raise FailStop(
                 f"the transaction of {self._spec.topic}/{self._partition} up to {transaction.position} failed: "
-                f"{type(error).__name__}: {error}"
+                f"{type(first).__name__}: {first}"
             ) from error
 
     async def still_owns(self, transaction: Transaction) -> bool:
@@ -134,6 +135,18 @@ class LaneWriter:
         offsets = {self._source: (committed.position.offset, committed.metadata)}
         await producer.send_offsets_to_transaction(offsets, self._group)
         await self._commit()
+
+    def _refused(self) -> BaseException | None:
+        """
+        Return why the transaction was refused as a whole, None where it was not.
+
+        aiokafka keeps that for who commits. What was sent fails before, with InvalidTxnState, which says nothing of the rights that
+        are missing.
+        """
+        waiter = self._producer._txn_manager._transaction_waiter  # noqa: SLF001
+        if waiter is None or not waiter.done() or waiter.cancelled():
+            return None
+        return cast(BaseException | None, waiter.exception())
 
     def _late(self) -> str:
         """Say who has not answered."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,13 @@ import pytest
 from aiokafka.protocol.admin import CreateAclsRequest
 
 from schemas.topics import INSTALLATION, TOPICS
+from services.shared.engine.errors import FailStop
+from services.shared.engine.fold.transaction import Transaction
 from services.shared.engine.kafka.changelog import bounds
 from services.shared.engine.kafka.cluster import learn
+from services.shared.engine.kafka.writer import LaneWriter
+from services.shared.engine.position import Position
+from services.shared.engine.processor import Output
 from services.shared.errors import Misfit
 from services.shared.kafka import replication, topics
 from services.shared.kafka.asking import until_answered
@@ -25,13 +31,14 @@ from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.watch import ClusterWatch
 from services.shared.settings import load
 from tests.support.counting.processor import counting_spec
+from tests.support.counting.trial import CHANGELOG, DEAD, GROUP, OUT, SOURCE, trial
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 
 _TOPIC, _GROUP, _LITERAL = 2, 3, 3
 _DENY, _ALLOW = 2, 3
-_DESCRIBE, _DESCRIBE_CONFIGS = 8, 10
+_WRITE, _DESCRIBE, _DESCRIBE_CONFIGS = 4, 8, 10
 WANTED = [TOPICS["usage-events"], TOPICS["dead-letters"]]
 
 
@@ -134,3 +141,30 @@ async def test_a_group_that_is_hidden_is_named_and_not_asked_for_ever(
 
     await until(told, 30)
     assert "does not let this process use group scorer: give it the rights in docs/operating.md" in await told()
+
+
+async def test_a_topic_that_may_not_be_written_any_more_is_named_by_the_transaction_that_fails(
+    cluster: tuple[KafkaSettings, KafkaSettings],
+) -> None:
+    """What was sent to the topics beside it fails first, with an error that says nothing of rights."""
+    operator, user = cluster
+    async with trial(operator.bootstrap_servers, partitions=1) as log:
+        kafka = user.model_copy(update={"topic_prefix": log.kafka.topic_prefix})
+        await rule(operator, _WRITE, _DENY, name=log.scoped(OUT))
+        spec = counting_spec(SOURCE, CHANGELOG, OUT, DEAD)
+
+        async def told() -> str:
+            writer = LaneWriter(kafka, GROUP, spec, 0, limits={}, partitions={}, timeout_s=15.0)
+            await until_answered(user, writer.start)
+            try:
+                await writer.write(
+                    Transaction(Position(1), changes={("counts", b"a"): b"1"}, outputs=[Output(OUT, b"k", b"w")])
+                )
+            except FailStop as failed:
+                return str(failed)
+            finally:
+                await writer.close()
+            return ""
+
+        await until(told, 30)
+        assert re.search(f"failed: TopicAuthorizationFailedError: .*{log.scoped(OUT)}", await told())
