@@ -14,6 +14,7 @@ from services.shared.errors import Fatal, Misfit, TidemarkError
 
 EXIT_FAIL_STOP = exit_status.FAIL_STOP
 EXIT_REFUSED = exit_status.REFUSED
+_REBUILD = "rebuild the lane (TIDEMARK_ENGINE_REBUILD, see docs/runbooks/TidemarkLaneStopped.md)"
 
 
 class LaneStopped(TidemarkError):
@@ -48,12 +49,11 @@ class ChangelogBehind(LaneStopped):
     def __init__(self, topic: str, partition: int, committed: int, position: int | None) -> None:
         """Take the committed offset of the group and the position that the changelog holds, None without one."""
         if position is None:
-            said = "holds no position. Restore the changelog topic, or delete the group's offsets to fold the whole source again."
+            said = f"holds no position. Restore the changelog topic, or {_REBUILD}."
         else:
             said = (
                 f"ends at {position}. If somebody has moved the group's offsets, delete them while no worker runs: the lane goes on at"
-                f" {position}. If the changelog has lost records, restore it, or delete it and the group's offsets to fold the"
-                " whole source again."
+                f" {position}. If the changelog has lost records, restore it, or delete it and {_REBUILD}."
             )
         super().__init__(f"{topic}/{partition}: the group has committed offset {committed}, but the changelog {said}")
 
@@ -66,8 +66,8 @@ class ChangelogRecreated(LaneStopped):
     def __init__(self, topic: str, partition: int) -> None:
         super().__init__(
             f"{topic}/{partition}: the changelogs are not those that the group committed with: one was deleted and recreated, "
-            "and holds only what changed since. Delete the lane's changelogs and the group's offsets, to fold the whole source "
-            "again; or, if you restored all records of the changelog, delete the group's offsets alone."
+            f"and holds only what changed since. Delete the lane's changelogs and {_REBUILD}; or, if you restored all records of "
+            "the changelog, delete the group's offsets alone."
         )
 
 
@@ -84,8 +84,7 @@ class ChangelogsApart(LaneStopped):
         )
         super().__init__(
             f"{topic}/{partition}: the lane's changelogs are apart: {said}. One has lost records, or Kafka has committed a"
-            " transaction in part. Restore the one that is behind, or delete all of the lane's changelogs and the group's"
-            " offsets, to fold the whole source again."
+            f" transaction in part. Restore the one that is behind, or delete all of the lane's changelogs and {_REBUILD}."
         )
 
 
@@ -104,8 +103,7 @@ class ChangelogCut(LaneStopped):
         said = " and ".join(f"{changelog} begins at offset {offset}" for changelog, offset in sorted(begins.items()))
         super().__init__(
             f"{topic}/{partition}: records were deleted from the beginning of the lane's changelogs: {said}, not at 0. State that has"
-            " not changed since is gone. Set cleanup.policy=compact, delete the lane's changelogs and the group's offsets, and run"
-            " `tidemark topics create`, to fold the whole source again."
+            f" not changed since is gone. Set cleanup.policy=compact, delete all of the lane's changelogs and {_REBUILD}."
         )
 
 
@@ -218,7 +216,7 @@ class SourceBehind(LaneStopped):
     def __init__(self, topic: str, partition: int, end: int, position: int) -> None:
         super().__init__(
             f"{topic}/{partition}: the log ends at {end}, but the lane has folded up to {position}. The topic has lost "
-            "records: restore it, or delete the changelogs and the group's offsets to start over."
+            "records: restore it, or see docs/runbooks/TidemarkLaneStopped.md for how to go on with what is left."
         )
 
 

@@ -44,6 +44,11 @@ class EngineSettings(Settings):
     """Bytes of one partition in one fetch."""
     accept_gap: bool = Field(False, validation_alias="TIDEMARK_ENGINE_ACCEPT_GAP")
     """Go on, instead of stopping the lane, when retention has deleted source records before they were read."""
+    rebuild: bool = Field(False, validation_alias="TIDEMARK_ENGINE_REBUILD")
+    """
+    Make the state of a lane anew from its source, instead of stopping the lane, when its changelogs are empty and its group has
+    an offset. Until the lane is there it writes nothing but its state: its outputs are on their topics.
+    """
     max_raises: int = Field(5, ge=1, le=1_000, validation_alias="TIDEMARK_ENGINE_MAX_RAISES")
     """This many failing folds in a row stop a lane: then the code is wrong, not the records."""
     max_restores: int = Field(20, ge=1, le=10_000, validation_alias="TIDEMARK_ENGINE_MAX_RESTORES")

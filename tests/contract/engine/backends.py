@@ -147,7 +147,7 @@ class OnKafka:
         async with producer(self.trial.kafka) as client:
             await client.send_and_wait(self.trial.scoped(CHANGELOG), value, key, partition=0)
 
-    async def fold(self, spec: LaneSpec = SPEC, until: int | None = None) -> Any:
+    async def fold(self, spec: LaneSpec = SPEC, until: int | None = None, *, rebuild: bool = False) -> Any:
         left: list[int] = []
         settings = EngineSettings(
             transaction_ms=20,
@@ -157,6 +157,7 @@ class OnKafka:
             max_restores=8,
             session_timeout_s=3,
             heartbeat_s=0.5,
+            rebuild=rebuild,
         )
         worker = Worker(
             "counting", [spec], self.trial.kafka, settings, CollectorRegistry(), ProcessSettings(data_dir=self.data),

@@ -9,7 +9,7 @@ import pytest
 
 from services.shared.engine.errors import ChangelogBehind, NotThisVersion, SourceGap, SourceRecreated
 from services.shared.engine.position import POSITION_KEY, Position
-from tests.contract.engine.backends import IN_TRANSACTIONS, Backend, OnKafka, with_processor
+from tests.contract.engine.backends import APPENDS_FIRST, IN_TRANSACTIONS, Backend, OnKafka, with_processor
 from tests.support.counting.processor import CountingProcessor
 from tests.support.counting.trial import CHANGELOG, OUT, trial
 
@@ -77,3 +77,27 @@ async def test_a_lost_changelog_is_noticed_and_not_folded_over(kafka: Any, tmp_p
 
         assert isinstance(await backend.fold(), ChangelogBehind)
         assert (await backend.found()).side == []
+
+
+@pytest.mark.integration
+async def test_a_lost_changelog_is_made_anew_without_giving_anything_out_twice(kafka: Any, tmp_path: Path) -> None:
+    async with trial(kafka.bootstrap, partitions=1) as on:
+        backend = OnKafka(on, tmp_path)
+        await backend.append([*(("a", str(n)) for n in range(19)), ("b", "append"), ("b", "poison")])
+        assert await backend.fold(APPENDS_FIRST) is None
+        before = await backend.found()
+        await on.recreate(CHANGELOG)
+        await backend.append([("a", "1"), ("b", "append")])
+
+        assert await backend.fold(APPENDS_FIRST, rebuild=True) is None
+        await backend.append([("a", "1")] * 10)
+        assert await backend.fold(APPENDS_FIRST) is None
+
+        after = await backend.found()
+        assert (before.outputs, before.side) == (["a:10"], ["after:1"])
+        assert after.counts == {"a": 30, "b": 2}
+        assert (after.outputs, after.side, after.dead) == (
+            ["a:10", "a:20", "a:30"],
+            ["after:1", "after:2"],
+            before.dead,
+        )

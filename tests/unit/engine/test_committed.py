@@ -71,7 +71,11 @@ def test_of_an_offset_that_another_program_has_committed_only_the_offset_is_know
 
 
 def test_what_is_committed_beside_an_offset_is_read_back() -> None:
-    for given in (Committed(Position(7, 3), Position(6, 1), "counts=01 links=02"), Committed(Position(0), Position(0))):
+    for given in (
+        Committed(Position(7, 3), Position(6, 1), "counts=01 links=02"),
+        Committed(Position(0), Position(0)),
+        Committed(Position(7, 3), Position(6, 1), "counts=01 links=02", Position(90, 4)),
+    ):
         assert Committed.read(given.position.offset, given.metadata) == given
 
 

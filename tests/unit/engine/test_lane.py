@@ -130,7 +130,7 @@ async def test_a_group_that_somebody_has_moved_ahead_goes_on_where_it_was_once_i
 
     assert (await running(host)).next == Position(5)
     assert "If somebody has moved the group's offsets, delete them while no worker runs: the lane goes on at 5" in said
-    assert "or delete it and the group's offsets to fold the whole source again" in said
+    assert "restore it, or delete it and rebuild the lane (TIDEMARK_ENGINE_REBUILD" in said
 
 
 async def test_a_group_with_offsets_and_a_changelog_without_position_is_refused() -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from services.shared.engine.position import Position
 
-_METADATA = re.compile(r"(\d+)\.(\d+)>(\d+);(.*)", re.ASCII)
+_METADATA = re.compile(r"(\d+)\.(\d+)>(\d+)(?:<(\d+)\.(\d+))?;(.*)", re.ASCII)
 
 
 class Committed(NamedTuple):
@@ -19,12 +19,15 @@ class Committed(NamedTuple):
     """Where that transaction began: the position that the lane's changelogs held until then; None where nobody said it."""
     state_ids: str = ""
     """The changelogs that the state was restored from, as `Bounds.state_ids`."""
+    quiet_until: Position | None = None
+    """Where a lane that is being rebuilt begins to write outputs again; None for one that is not."""
 
     @property
     def metadata(self) -> str:
         """Return what stands beside the offset; Kafka takes up to 4,096 bytes."""
-        before = self.before or self.position
-        return f"{before.offset}.{before.step}>{self.position.step};{self.state_ids}"
+        before, until = self.before or self.position, self.quiet_until
+        quiet = f"<{until.offset}.{until.step}" if until is not None else ""
+        return f"{before.offset}.{before.step}>{self.position.step}{quiet};{self.state_ids}"
 
     @property
     def stores(self) -> set[str]:
@@ -37,5 +40,6 @@ class Committed(NamedTuple):
         found = _METADATA.fullmatch(metadata)
         if found is None:
             return cls(Position(offset))
-        before, step, after, state_ids = found.groups()
-        return cls(Position(offset, int(after)), Position(int(before), int(step)), state_ids)
+        before, step, after, quiet, quiet_step, state_ids = found.groups()
+        until = Position(int(quiet), int(quiet_step)) if quiet is not None else None
+        return cls(Position(offset, int(after)), Position(int(before), int(step)), state_ids, until)

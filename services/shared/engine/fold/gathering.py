@@ -16,7 +16,7 @@ from services.shared.engine.fold.failure_policy import PROCESS_ERRORS
 from services.shared.engine.fold.transaction import Transaction
 from services.shared.engine.position import Position
 from services.shared.engine.processor import Output, Processor, SourceRecord, Weighs
-from services.shared.engine.spec import LaneSpec
+from services.shared.engine.spec import AppendOrder, LaneSpec
 from services.shared.errors import Poison
 
 RECORD_OVERHEAD = 128
@@ -51,6 +51,7 @@ class Gathering:
         "_urgent",
         "_weighs",
         "measure_at",
+        "quiet",
         "transaction",
     )
 
@@ -62,6 +63,8 @@ class Gathering:
         """What has been gathered since the last transaction; incomplete until `take_transaction`."""
         self.measure_at = _FIRST_MEASURE if most_bytes < NO_LIMIT else NO_LIMIT
         """The transaction's number of records at which to `look` at its size."""
+        self.quiet = transaction.quiet_until is not None
+        """Whether what was durable with the position is dropped: a lane that is being rebuilt has written it before."""
         self._spec = spec
         self._processor = processor
         self._limits = limits
@@ -95,7 +98,8 @@ class Gathering:
         self.gather(None, position.step)
         transaction = self.transaction
         transaction.position = position
-        self.transaction = Transaction(position, transaction.topic_id, transaction.state_ids)
+        until = transaction.quiet_until if self.quiet else None
+        self.transaction = Transaction(position, transaction.topic_id, transaction.state_ids, quiet_until=until)
         self.measure_at -= self._gathered
         self._gathered = 0
         self._urgent = False
@@ -139,6 +143,12 @@ class Gathering:
         try:
             self._urgent = self._urgent or processor.urgent  # a processor forgets it with its outputs
             outputs, appends = processor.take_outputs(), processor.take_appends()
+            if self.quiet:
+                outputs = []
+                if (
+                    self._spec.appends is AppendOrder.BEFORE_COMMIT
+                ):  # others may not have been written: readers drop repeats
+                    appends = []
             for output in outputs:
                 size += self._measure(output.topic, output.key, output.value)
             for append in appends:
@@ -165,6 +175,9 @@ class Gathering:
     def dead_letter(self, record: SourceRecord, poison: Poison, step: int) -> None:
         """Write the record to the dead letters, in its place among the outputs."""
         self.gather(None, step)
+        self._gathered += 1  # itself it has changed nothing
+        if self.quiet:
+            return
         letter = self._spec.dead_letter(record, poison)
         try:
             size = self._measure(letter.topic, letter.key, letter.value)
@@ -175,7 +188,6 @@ class Gathering:
         transaction.outputs.append(letter)
         transaction.dead_letters += 1
         transaction.size += size
-        self._gathered += 1  # itself it has changed nothing
 
     def _truncated(self, record: SourceRecord, poison: Poison, letter: Output) -> Output:
         value = record.value or b""

@@ -57,8 +57,13 @@ class LaneRunner:
         limits: Mapping[str, int] | None = None,
         accept_gap: bool = False,
         most_bytes: int = NO_LIMIT,
+        quiet_until: Position | None = None,
     ) -> None:
-        """Take a restored processor and its position; `limits` are bytes per record by topic, `most_bytes` bytes per transaction."""
+        """
+        Take a restored processor and its position; `limits` are bytes per record by topic, `most_bytes` bytes per transaction.
+
+        Up to `quiet_until` nothing is given out, only the state is made.
+        """
         self.spec = spec
         self.partition = partition
         self.processor = processor
@@ -71,7 +76,11 @@ class LaneRunner:
         self.folded = -1
         """The last record that was folded, or was poison: not one of those dead-lettered because they raise."""
         self._gathering = Gathering(
-            spec, processor, Transaction(position, topic_id, state_ids), limits or {}, most_bytes
+            spec,
+            processor,
+            Transaction(position, topic_id, state_ids, quiet_until=quiet_until),
+            limits or {},
+            most_bytes,
         )
 
     @property
@@ -117,6 +126,8 @@ class LaneRunner:
                 if offset < self.offset:
                     continue
                 self._skip_to(offset)
+            if gathering.quiet:
+                self._speak_again()
             raised = raised_at.get(offset) if raised_at else None
             if raised is not None:
                 yield from self._replay_good_steps(record, raised)
@@ -171,6 +182,13 @@ class LaneRunner:
             self.step = 0
         self.offset = offset
 
+    def _speak_again(self) -> None:
+        """Give out what is to come, once everything has been folded that was given out before the lane was rebuilt."""
+        until = self._gathering.transaction.quiet_until
+        if until is None or self.position >= until:
+            self._gathering.gather(None, self.step)
+            self._gathering.quiet = False
+
     def _set_apart(self, offset: int) -> None:
         """Set the keys apart that made the step to come raise, before the last restore."""
         if isinstance(self.processor, Quarantines):
@@ -195,6 +213,8 @@ class LaneRunner:
             done += 1
             self.step += 1
             self._gathering.gather(blamed, self.step)
+            if self._gathering.quiet:
+                self._speak_again()
             blamed = self.offset
             if self.raises.faults:
                 self._set_apart(self.offset)

@@ -25,12 +25,15 @@ class Bounds:
     """The changelogs that are there, each store with the id of its topic; empty on a cluster that does not tell."""
 
 
-def start(topic: str, partition: int, held: tuple[Position, bytes] | None, bounds: Bounds) -> Position:
+def start(
+    topic: str, partition: int, held: tuple[Position, bytes] | None, bounds: Bounds, *, rebuild: bool = False
+) -> Position:
     """
     Return where a lane goes on whose changelog holds a position and the id of its topic, or nothing.
 
     A group that is ahead by one transaction, which began where the changelog ends, is not believed: Kafka has committed that
-    transaction in part (docs/adr/0136). The lane folds it again.
+    transaction in part (docs/adr/0136). The lane folds it again. With `rebuild`, changelogs that hold nothing are made anew from
+    all that there is of the source.
 
     Raises:
         SourceRecreated, ChangelogBehind, ChangelogRecreated, SourceBehind: the changelog and the source do not fit together.
@@ -40,7 +43,10 @@ def start(topic: str, partition: int, held: tuple[Position, bytes] | None, bound
     if held is not None:
         check_id(topic, partition, held[1], bounds.topic_id)
     committed = bounds.committed
-    if committed is not None:
+    if committed is not None and rebuild and position is None:
+        if bounds.end < committed.position.offset:  # what comes next there was never given out
+            raise SourceBehind(topic, partition, bounds.end, committed.position.offset)
+    elif committed is not None:
         reached = committed.position
         if position is None or (reached > position and committed.before != position):
             raise ChangelogBehind(topic, partition, reached.offset, position.offset if position else None)
@@ -51,6 +57,20 @@ def start(topic: str, partition: int, held: tuple[Position, bytes] | None, bound
         return Position(bounds.earliest)
     check(topic, partition, position.offset, bounds)
     return position
+
+
+def quiet_until(position: Position, held: Position | None, committed: Committed | None) -> Position | None:
+    """
+    Return up to where a lane that goes on at `position` gives nothing out, since it did so before; None: it does not hold back.
+
+    Of a lane whose changelogs hold nothing this is what its group has reached. It is remembered until the lane is there.
+    """
+    if committed is None:
+        return None
+    until = committed.quiet_until
+    if held is None:
+        until = max(committed.position, until or committed.position)
+    return until if until is not None and until > position else None
 
 
 def is_torn(position: Position, committed: Committed) -> bool:

@@ -26,6 +26,8 @@ class Transaction:
     dead_letters: int = 0
     size: int = 0
     """Bytes of keys and values gathered so far."""
+    quiet_until: Position | None = None
+    """Up to where nothing is given out, in a lane that is being rebuilt."""
     before: Position = field(init=False)
     """Where it begins: what the changelogs hold until it is durable."""
 
@@ -39,4 +41,6 @@ class Transaction:
 
     def committed(self) -> Committed:
         """Return what the group commits with it."""
-        return Committed(self.position, self.before, self.state_ids)
+        until = self.quiet_until
+        over = until is None or self.position >= until
+        return Committed(self.position, self.before, self.state_ids, None if over else until)

@@ -18,7 +18,7 @@ from services.shared.engine.fold.committed import Committed
 from services.shared.engine.fold.raises import Raises
 from services.shared.engine.fold.restore import Restored, restore
 from services.shared.engine.fold.runner import LaneRunner
-from services.shared.engine.fold.start import is_torn, start
+from services.shared.engine.fold.start import is_torn, quiet_until, start
 from services.shared.engine.lane.metrics import LaneMetrics
 from services.shared.engine.lane.ports import LaneHost
 from services.shared.engine.position import Position
@@ -50,7 +50,7 @@ async def recover(
     async with place:
         processor, held, appends = await _restored(spec, partition, host, metrics, bounds.committed)
     try:
-        position = start(spec.topic, partition, held, bounds)
+        position = start(spec.topic, partition, held, bounds, rebuild=host.settings.rebuild)
     except SourceGap as gap:
         position = accept(gap, host.settings, metrics)
     await host.append(appends)
@@ -60,6 +60,10 @@ async def recover(
         now = await host.bounds(spec.topic, partition)
         if now.committed == told:
             _tell_torn(spec, partition, held[0], told, metrics)
+    until = quiet_until(position, held[0] if held is not None else None, told)
+    if until is not None:
+        where = {"topic": spec.topic, "partition": partition, "from": position.offset, "to": until.offset}
+        log.warning("lane_rebuilds", extra=where)
     raises.restored(position.offset)
     runner = LaneRunner(
         spec,
@@ -72,10 +76,11 @@ async def recover(
         limits=host.limits,
         accept_gap=host.settings.accept_gap,
         most_bytes=host.settings.transaction_bytes,
+        quiet_until=until,
     )
     runner.offset, runner.step = position  # behind a gap that was accepted, which is committed as a record is
     group_at = None if bounds.committed is None else bounds.committed.position.offset
-    return runner, held is not None and group_at != position.offset
+    return runner, (held is not None or group_at is not None) and group_at != position.offset
 
 
 def _tell_torn(spec: LaneSpec, partition: int, held: Position, committed: Committed, metrics: LaneMetrics) -> None:
