@@ -10,7 +10,7 @@ from services.shared.counts import counted
 
 _EXPIRED, _GAPS = "tidemark_warehouse_expired_total", "tidemark_engine_gaps_total"
 _BROKEN = "tidemark_warehouse_lost_parts"
-_CHANGED = "tidemark_engine_topic_changed"
+_CHANGED, _TORN = "tidemark_engine_topic_changed", "tidemark_engine_torn_transactions_total"
 
 
 def put_off(ingest: str) -> str:
@@ -31,14 +31,9 @@ def lost(addresses: Mapping[str, str]) -> str:
 
     expired: Counter[str] = Counter()
     gaps, broken = [], []
-    changed: set[str] = set()
     for name, address in addresses.items():
         with suppress(httpx.HTTPError):  # whether it answers is another line
-            for each in metrics_of(address, {_EXPIRED, _GAPS, _BROKEN, _CHANGED}):
-                if each.name == _CHANGED:
-                    if each.value:
-                        changed.add(f"{each.labels['topic']} ({each.labels['what']})")
-                    continue
+            for each in metrics_of(address, {_EXPIRED, _GAPS, _BROKEN}):
                 if each.name == _BROKEN:
                     broken.append(f"{counted(int(each.value), 'broken part')} of its table {each.labels['table']}")
                     continue
@@ -62,11 +57,38 @@ def lost(addresses: Mapping[str, str]) -> str:
             f"the warehouse has lost the rows of {', '.join(broken)}, and no erasure reaches what is left of them:"
             " see docs/runbooks/TidemarkWarehouseRowsLost.md"
         )
+    if problems:
+        raise OSError("; ".join(problems))
+    return "nothing was deleted before it was read, since these processes started"
+
+
+def state(addresses: Mapping[str, str]) -> str:
+    """Say whether somebody has changed topics while lanes ran, and whether all that lanes opened with was committed as one."""
+    import httpx
+
+    from services.cli.local.metrics_page import metrics_of
+
+    changed: set[str] = set()
+    torn = []
+    for name, address in addresses.items():
+        with suppress(httpx.HTTPError):  # whether it answers is another line
+            for each in metrics_of(address, {_CHANGED, _TORN}):
+                if not each.value:
+                    continue
+                if each.name == _CHANGED:
+                    changed.add(f"{each.labels['topic']} ({each.labels['what']})")
+                else:
+                    torn.append(f"{each.labels['topic']}/{each.labels['partition']} before {name} opened it")
+    problems = []
     if changed:
         problems.append(
             f"topics have changed under their lanes: {', '.join(sorted(changed))}; see docs/runbooks/TidemarkTopicChanged.md"
             " before you restart anything"
         )
+    if torn:
+        problems.append(
+            f"a transaction was not committed as one: of {', '.join(torn)}; see docs/runbooks/TidemarkTransactionTorn.md"
+        )
     if problems:
         raise OSError("; ".join(problems))
-    return "nothing was deleted before it was read, since these processes started"
+    return "topics are as lanes opened them"

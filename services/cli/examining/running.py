@@ -69,6 +69,7 @@ def look(services: Mapping[str, AskedService], state: StackState | None, *, topi
     if "ingest" in found:
         yield judge("put off", lambda: losses.put_off(found["ingest"]))
     yield judge("losses", lambda: losses.lost(found))
+    yield judge("state", lambda: losses.state(found))
     file = os.environ.get("TIDEMARK_ACCOUNTS_FILE")
     if file and "ingest" in found:
         yield judge("accounts", lambda: accounts(found["ingest"], Path(file)))

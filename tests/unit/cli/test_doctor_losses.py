@@ -82,11 +82,29 @@ def test_rows_that_the_warehouse_has_lost_are_named(serve: Serve) -> None:
         losses.lost({"warehouse": serve(registry)})
 
 
-def test_topics_that_have_changed_under_their_lanes_are_named(serve: Serve) -> None:
+def test_lanes_whose_topics_are_as_they_were_are_well(serve: Serve) -> None:
+    registry = CollectorRegistry()
+    metrics = EngineMetrics(registry)
+    metrics.topic_changed.labels("scorer-usage-events-state", "recreated").set(0)
+    metrics.torn.labels("usage-events", "0")
+
+    assert losses.state({"scorer": serve(registry)}) == "topics are as lanes opened them"
+
+
+def test_topics_that_have_changed_under_their_lanes_are_named_before_anybody_restarts_a_worker(serve: Serve) -> None:
+    """Nothing else shows it: the topics fit their definitions again, and the lanes go on with what is in memory."""
     registry = CollectorRegistry()
     changed = EngineMetrics(registry).topic_changed
     changed.labels("scorer-usage-events-state", "policy").set(0)
     changed.labels("scorer-usage-events-state", "cut").set(1)
 
     with pytest.raises(OSError, match=r"under their lanes: scorer-usage-events-state \(cut\); see docs/runbooks"):
-        losses.lost({"scorer": serve(registry)})
+        losses.state({"scorer": serve(registry)})
+
+
+def test_a_transaction_that_was_not_committed_as_one_is_named(serve: Serve) -> None:
+    registry = CollectorRegistry()
+    EngineMetrics(registry).torn.labels("account-health", "2").inc()
+
+    with pytest.raises(OSError, match=r"as one: of account-health/2 before alerter opened it.*TransactionTorn.md"):
+        losses.state({"alerter": serve(registry)})
