@@ -22,6 +22,7 @@ from typing import Annotated
 
 import typer
 
+from services.cli.kafka_errors import to_do
 from services.cli.terminal import open_streams, tell
 from services.shared import exit_status
 from services.shared.errors import TidemarkError
@@ -125,10 +126,8 @@ def main() -> None:
     except Exception as error:
         if not type(error).__module__.startswith("aiokafka"):
             raise
-        to_do = "`tidemark doctor` says whether it can be reached"
-        if type(error).__name__ == "CorruptRecordException":  # by name: aiokafka is not imported for nothing
-            to_do = "the broker that leads the partition has a damaged copy: let another replica lead, and run it again"
-        print(f"tidemark: Kafka: {error!r}; {to_do}", file=sys.stderr)
+        helps = to_do(error, "`tidemark doctor` says whether it can be reached")
+        print(f"tidemark: Kafka: {error!r}; {helps}", file=sys.stderr)
         sys.exit(exit_status.FATAL)
 
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 from services.cli.examining import clocks
 from services.cli.examining.findings import BrokerSilent, Finding, judge, told
 from services.cli.examining.running import clock
+from services.cli.kafka_errors import to_do
 from services.cli.local.stack_state import Running, reach
 from services.shared import exit_status
 from services.shared.counts import counted
@@ -117,7 +118,7 @@ def _judged(what: str, look: Callable[[], str]) -> Finding:
     try:
         return judge(what, look)
     except KafkaError as error:
-        return Finding(what, good=False, detail=f"Kafka does not tell: {error}; run this again")
+        return Finding(what, good=False, detail=f"Kafka does not tell: {error}; {to_do(error, 'run this again')}")
 
 
 def log_time(running: Running) -> str:

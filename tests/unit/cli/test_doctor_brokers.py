@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from aiokafka.errors import NodeNotReadyError
+from aiokafka.errors import CorruptRecordException, KafkaError, NodeNotReadyError
 
 from services.cli.examining import clocks, cluster
 from services.cli.examining.findings import told
+from services.cli.kafka_errors import to_do
 from services.cli.local.stack_state import Running
 from services.shared.kafka import cause, replication, topics
 from services.shared.kafka.settings import KafkaSettings
@@ -143,3 +144,24 @@ def test_a_log_that_does_not_tell_is_a_finding_within_a_bound_and_is_not_asked_a
 
     assert [each.what for each in found if not each.good] == ["brokers"]
     assert found[-1].detail.startswith("the log could not be read within 0 s")
+
+
+@pytest.mark.parametrize(
+    ("error", "helps"),
+    [
+        (CorruptRecordException("CRC - usage-events/0"), "let another replica lead"),
+        (NodeNotReadyError("node id 2"), "run this again"),
+    ],
+)
+def test_a_damaged_copy_is_not_to_be_asked_again_until_another_replica_leads(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch, error: KafkaError, helps: str
+) -> None:
+    def cannot_be_read(_: object) -> str:
+        raise error
+
+    monkeypatch.setattr(clocks, "ingests", cannot_be_read)
+    found = {each.what: each for each in cluster.look(Running(KafkaSettings(), None, None, None, None, None), None)}
+
+    assert not found["ingest clocks"].good
+    assert found["ingest clocks"].detail == f"Kafka does not tell: {error}; {to_do(error, 'run this again')}"
+    assert helps in found["ingest clocks"].detail
