@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 from services.shared.kafka.embedded.broker import EmbeddedBroker
@@ -14,6 +15,12 @@ def segment(broker: EmbeddedBroker, name: str) -> Path:
     """Return the file with the first batches of a partition."""
     [found] = broker.data.rglob(f"{name}/00000000000000000000.log")
     return found
+
+
+def indexed(broker: EmbeddedBroker, name: str) -> list[int]:
+    """Return the offsets that the index of these batches knows, about one in 4 KB."""
+    entries = struct.iter_unpack(">II", segment(broker, name).with_suffix(".index").read_bytes())
+    return [offset for offset, place in entries if place]
 
 
 def damage(broker: EmbeddedBroker, name: str) -> None:

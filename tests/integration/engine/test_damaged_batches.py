@@ -6,14 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
 
 from services.shared.engine.errors import DamagedChangelog, DamagedSource
 from services.shared.engine.settings import EngineSettings
+from services.shared.kafka.clients import admin
 from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.kafka.partition import partition_for
 from tests.support.counting.in_process import working
 from tests.support.counting.trial import CHANGELOG, SOURCE, Trial, trial
-from tests.support.damaging import damage, erase, segment
+from tests.support.damaging import damage, erase, indexed, segment
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
@@ -84,3 +87,30 @@ async def test_a_batch_without_a_header_behind_whole_ones_stops_its_lane_and_no_
 
             assert isinstance(lanes.of(SOURCE)[0].stopped, DamagedSource)
             assert f"{SOURCE}/0: soon after offset 0 the source is damaged" in str(worker.not_ready())
+
+
+@pytest.mark.parametrize("harm", [damage, erase])
+async def test_what_lies_behind_a_damaged_batch_is_folded_once_an_operator_has_had_it_deleted(
+    own_broker: EmbeddedBroker, tmp_path: Path, harm: Callable[[EmbeddedBroker, str], None]
+) -> None:
+    """As docs/runbooks/TidemarkLaneStopped.md has it where no replica is whole."""
+    async with trial(own_broker.bootstrap, partitions=1) as log:
+        for records in (3, 1, 1, 1, 1):
+            await log.produce([(b"k", b"1" * 5_000)] * records)
+        name = f"{log.scoped(SOURCE)}-0"
+        harm(own_broker, name)
+        async with working(log.kafka, tmp_path, SETTINGS) as worker:
+            lanes = worker.lanes
+            await until(lambda: set(lanes.of(SOURCE)) == {0} and lanes.of(SOURCE)[0].stopped, 30)
+
+        # A broker that meets a header without a length finds nothing behind it, but from an entry of its index on.
+        whole = 3 if harm is damage else indexed(own_broker, name)[0]
+        async with admin(log.kafka) as client:
+            await client.delete_records({TopicPartition(log.scoped(SOURCE), 0): RecordsToDelete(whole)})
+
+        accepting = SETTINGS.model_copy(update={"accept_gap": True})
+        async with working(log.kafka, tmp_path, accepting) as again:
+            lanes = again.lanes
+            await until(lambda: set(lanes.of(SOURCE)) == {0}, 30)
+            await until(lambda: lanes.of(SOURCE)[0].durable.offset == 7, 30, lambda: str(again.not_ready()))
+            assert await log.counts() == {b"k": 7 - whole}
