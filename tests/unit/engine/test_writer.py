@@ -44,8 +44,8 @@ class Silent:
 )
 async def test_who_has_not_answered_is_named(silent: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = counting_spec("events", "state", "out", "dead")
-    writer = LaneWriter(KafkaSettings(), "g", spec, 0, limits={}, partitions={}, timeout_s=0.05)
+    writer = LaneWriter(KafkaSettings(), "g", spec, 0, limits={}, partitions={"out": 4}, timeout_s=0.05)
     monkeypatch.setattr(writer, "_producer", Silent(silent))
 
     with pytest.raises(FailStop, match=f"of events/0 up to .* was not committed within 0.1 s: .*{said}"):
-        await writer.write(Transaction(Position(1), outputs=[Output("out", b"k", b"v", 3)]))
+        await writer.write(Transaction(Position(1), outputs=[Output("out", b"f", b"v")]))

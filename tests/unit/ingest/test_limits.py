@@ -80,7 +80,7 @@ _RAW = zlib.compressobj(wbits=-15)
     ],
 )
 def test_a_body_is_known_by_its_bytes_whatever_its_header_says(body: bytes, encoding: str) -> None:
-    assert result(decompress(body, encoding, len(PLAIN))) == PLAIN
+    assert finished(decompress(body, encoding, len(PLAIN))) == PLAIN
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_body_is_known_by_its_bytes_whatever_its_header_says(body: bytes, enco
 )
 def test_what_cannot_be_decompressed_within_the_bound_is_refused(body: bytes, encoding: str, code: str) -> None:
     with pytest.raises(Rejected) as refused:
-        result(decompress(body, encoding, len(PLAIN)))
+        finished(decompress(body, encoding, len(PLAIN)))
 
     assert refused.value.code == code
 

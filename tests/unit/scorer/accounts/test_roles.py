@@ -11,7 +11,7 @@ import pytest
 from services.scorer.domain.accounts import roles as module
 from services.scorer.domain.accounts.roles import OTHER, UNKNOWN, Roles, role_code
 from services.scorer.domain.lane.account_format import ROLES
-from services.scorer.domain.units import HOUR_MS
+from services.shared.units import HOUR_MS
 from tests.support.plans import plan_of
 from tests.support.scorer import UsageLane, at
 
