@@ -43,6 +43,8 @@ class Host:
     openings: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
     asked: list[str] = field(default_factory=list)
     transactions: list[Transaction] = field(default_factory=list)
+    checks: list[Transaction] = field(default_factory=list)
+    """The empty transactions by which the lane has asked whether it is still its own."""
     failed: list[BaseException] = field(default_factory=list)
     sought: list[int] = field(default_factory=list)
     held: list[bool] = field(default_factory=list)
@@ -89,6 +91,7 @@ class Host:
 
             async def still_owns(self, transaction: Transaction) -> bool:
                 host.asked.append(f"holds {transaction.position.offset}")
+                host.checks.append(transaction)
                 if not host.fenced:
                     for home in spec.stores.values():
                         host.log.append(home, POSITION_KEY, transaction.encoded_position(), partition)

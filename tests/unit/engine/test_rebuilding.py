@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from services.shared.engine.errors import SourceBehind
+from services.shared.engine.fold.committed import Committed
+from services.shared.engine.fold.start import Bounds, quiet_until, start
+from services.shared.engine.fold.transaction import Transaction
+from services.shared.engine.position import UNKNOWN_TOPIC, Position
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import AppendOrder
 from tests.support.waiting import until
@@ -41,12 +45,51 @@ async def test_what_is_appended_after_a_commit_is_appended_again() -> None:
     await lane.close()
 
 
+async def test_a_lane_that_asks_whether_it_is_its_own_still_commits_where_its_silence_ends() -> None:
+    """Otherwise whoever opens it next, before another transaction, would give everything out again."""
+    host = Host(settings=REBUILDING, committed=3)
+    lane = await running(host)
+    lane.receive(chunk(0, "1", "1"))
+    await until(lambda: host.counts() == {b"a": 2})
+
+    await lane.hold()
+    lane.doubt()
+    lane.resume()
+    await until(lambda: lane.ready and host.checks)
+    lane.receive(chunk(2, "1", "1"))
+    await until(lambda: lane.durable.offset == 4)
+    await lane.hold()
+    lane.doubt()
+    lane.resume()
+    await until(lambda: len(host.checks) == 2)
+
+    assert [(each.position.offset, each.committed().quiet_until) for each in host.checks] == [
+        (2, Position(3)),
+        (4, None),
+    ]
+    await lane.close()
+
+
 async def test_a_source_that_ends_before_the_groups_offset_is_refused() -> None:
     """What comes next at these offsets was never given out."""
     lane = await running(Host(settings=REBUILDING, committed=9, end=5))
 
     assert isinstance(lane.stopped, SourceBehind)
     await lane.close()
+
+
+def test_a_transaction_in_which_the_silence_ends_is_folded_again_in_silence_where_the_changelogs_have_not_got_it() -> (
+    None
+):
+    """Kafka has committed it in part: what lies before the end of the silence must not be given out because of that."""
+    torn = Transaction(Position(2), quiet_until=Position(5))
+    torn.position = Position(7)
+    committed = Committed.read(7, torn.committed().metadata)
+
+    position = start("events", 0, (Position(2), UNKNOWN_TOPIC), Bounds(0, 9, committed))
+
+    assert (position, quiet_until(position, Position(2), committed)) == (Position(2), Position(5))
+    assert quiet_until(Position(7), Position(7), committed) is None
 
 
 async def test_a_lane_that_has_its_state_goes_on_as_ever() -> None:

@@ -145,9 +145,8 @@ class Gathering:
             outputs, appends = processor.take_outputs(), processor.take_appends()
             if self.quiet:
                 outputs = []
-                if (
-                    self._spec.appends is AppendOrder.BEFORE_COMMIT
-                ):  # others may not have been written: readers drop repeats
+                # Others may not have been written; their readers drop repeats.
+                if self._spec.appends is AppendOrder.BEFORE_COMMIT:
                     appends = []
             for output in outputs:
                 size += self._measure(output.topic, output.key, output.value)

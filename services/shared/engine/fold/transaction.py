@@ -42,5 +42,6 @@ class Transaction:
     def committed(self) -> Committed:
         """Return what the group commits with it."""
         until = self.quiet_until
-        over = until is None or self.position >= until
+        # Not yet with the one that goes beyond: committed in part, it is folded again.
+        over = until is None or self.before >= until
         return Committed(self.position, self.before, self.state_ids, None if over else until)

@@ -190,7 +190,9 @@ class LaneWork:
         """Make sure that nobody has had the lane meanwhile. Everything folded is durable here."""
         await self.commits.settle()
         runner = self._must_run()
-        if not await self.ownership.still_owns(Transaction(self.commits.durable, runner.topic_id, runner.state_ids)):
+        until = runner.transaction.quiet_until  # the group's offset is written once more, and what stands beside it
+        asked = Transaction(self.commits.durable, runner.topic_id, runner.state_ids, quiet_until=until)
+        if not await self.ownership.still_owns(asked):
             raise _TakenOver
         if self.life.state is LaneState.CHECKING:
             self.life.move(LaneEvent.CHECKED)
