@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from services.shared.engine.errors import SourceBehind
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.shared.engine.errors import SourceBehind, SourceGap
 from services.shared.engine.fold.committed import Committed
 from services.shared.engine.fold.start import Bounds, quiet_until, start
 from services.shared.engine.fold.transaction import Transaction
+from services.shared.engine.lane.lane import Lane
+from services.shared.engine.lane.metrics import LaneMetrics
+from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.position import UNKNOWN_TOPIC, Position
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import AppendOrder
@@ -75,6 +81,33 @@ async def test_a_source_that_ends_before_the_groups_offset_is_refused() -> None:
     lane = await running(Host(settings=REBUILDING, committed=9, end=5))
 
     assert isinstance(lane.stopped, SourceBehind)
+    await lane.close()
+
+
+@pytest.mark.parametrize("held", [None, (Position(2), UNKNOWN_TOPIC)], ids=["deleted once more", "half rebuilt"])
+def test_a_source_that_ends_before_the_end_of_the_silence_is_refused(held: tuple[Position, bytes] | None) -> None:
+    bounds = Bounds(0, 8, Committed(Position(2), Position(1), quiet_until=Position(9)))
+
+    with pytest.raises(SourceBehind):
+        start("events", 0, held, bounds, rebuild=True)
+
+
+@pytest.mark.parametrize("accept", [False, True])
+async def test_records_that_were_deleted_before_the_lane_had_read_them_are_a_gap_in_a_rebuilt_lane_too(
+    accept: bool,
+) -> None:
+    """The lane had come to 3: nobody has folded what was at 3 and 4."""
+    host = Host(settings=REBUILDING.model_copy(update={"accept_gap": accept}), committed=3, earliest=5)
+    registry = CollectorRegistry()
+    lane = Lane(SPEC, 0, host, LaneMetrics(EngineMetrics(registry), "events", 0))
+    lane.start()
+    await until(lambda: lane.ready or lane.stopped)
+
+    assert isinstance(lane.stopped, SourceGap) is not accept
+    if accept:
+        lane.receive(chunk(5, "append"))
+        await until(lambda: host.asked.count("append") == 1)
+        assert registry.get_sample_value("tidemark_engine_gaps_total", {"topic": "events", "partition": "0"}) == 1
     await lane.close()
 
 

@@ -23,6 +23,11 @@ class Committed(NamedTuple):
     """Where a lane that is being rebuilt begins to write outputs again; None for one that is not."""
 
     @property
+    def given_out(self) -> Position:
+        """Up to where everything was folded and given out: the position, or in a lane that is being rebuilt what it had reached."""
+        return max(self.position, self.quiet_until or self.position)
+
+    @property
     def metadata(self) -> str:
         """Return what stands beside the offset; Kafka takes up to 4,096 bytes."""
         before, until = self.before or self.position, self.quiet_until

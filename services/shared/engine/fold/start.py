@@ -44,8 +44,7 @@ def start(
         check_id(topic, partition, held[1], bounds.topic_id)
     committed = bounds.committed
     if committed is not None and rebuild and position is None:
-        if bounds.end < committed.position.offset:  # what comes next there was never given out
-            raise SourceBehind(topic, partition, bounds.end, committed.position.offset)
+        check(topic, partition, committed.given_out.offset, bounds)  # what comes next was never given out, nor folded
     elif committed is not None:
         reached = committed.position
         if position is None or (reached > position and committed.before != position):
@@ -53,6 +52,9 @@ def start(
         there = _ids(bounds.state_ids)
         if any(there.get(store, id_) != id_ for store, id_ in _ids(committed.state_ids).items()):
             raise ChangelogRecreated(topic, partition)
+        until = committed.quiet_until
+        if until is not None and bounds.end < until.offset:  # nor was what comes next here
+            raise SourceBehind(topic, partition, bounds.end, until.offset)
     if position is None:
         return Position(bounds.earliest)
     check(topic, partition, position.offset, bounds)
@@ -67,9 +69,7 @@ def quiet_until(position: Position, held: Position | None, committed: Committed 
     """
     if committed is None:
         return None
-    until = committed.quiet_until
-    if held is None:
-        until = max(committed.position, until or committed.position)
+    until = committed.given_out if held is None else committed.quiet_until
     return until if until is not None and until > position else None
 
 
