@@ -7,9 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from services.shared.engine.errors import ChangelogBehind, SourceBehind, SourceGap
+from services.shared.engine.lane.lane import Lane
+from services.shared.engine.lane.metrics import LaneMetrics
 from services.shared.engine.lane.states import LanePhase
+from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.processor import SourceRecord
 from services.shared.engine.settings import EngineSettings
@@ -42,8 +46,20 @@ async def test_a_lane_that_waits_for_an_answer_says_so_and_goes_on_at_the_record
 async def test_a_lane_whose_source_is_truncated_while_it_asks_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is appended now would lie before the record that asked, so no answer would ever come."""
     monkeypatch.setattr("services.shared.engine.lane.look_ahead._LOOK_EVERY_S", 0.001)
-    host = Host()
-    lane = await running(host)
+    host, registry = Host(), CollectorRegistry()
+
+    def reasons() -> set[str]:
+        """Return why the lane stands still by the metric, from which alerts are made."""
+        return {
+            sample.labels["reason"]
+            for metric in registry.collect()
+            for sample in metric.samples
+            if sample.name == "tidemark_engine_lane_stopped" and sample.value
+        }
+
+    lane = Lane(SPEC, 0, host, LaneMetrics(EngineMetrics(registry), "events", 0))
+    lane.start()
+    await until(lambda: lane.ready)
     lane.receive(chunk(0, "1", "ask", "2"))
     await until(lambda: lane.stopped is not None and "look 2" in host.asked)
 
@@ -51,6 +67,7 @@ async def test_a_lane_whose_source_is_truncated_while_it_asks_stops(monkeypatch:
 
     await until(lambda: isinstance(lane.stopped, SourceBehind), 5)
     assert lane.phase is LanePhase.STOPPED
+    assert reasons() == {"source_behind"}  # nobody is asked any more to accept or refuse the time
     assert host.counts() == {b"a": 1}
     await lane.hold()
     lane.resume()
