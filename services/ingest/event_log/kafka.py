@@ -11,7 +11,7 @@ What can go wrong, and what then happens:
   `Retryable` after `ack_timeout_s`, and at once while `in_flight_bytes` are waiting. What waited lands when Kafka is
   back; its senders repeat it under the same ids.
 - A partition is slow: after `suspect_after_s` its next batch goes by a producer of its own, unless that goes on with an
-  `append` whose first records are still on their way, and all others by a new one (`routes.py` says why). Once what
+  `append` whose first records are still on their way, and all others by a new one (`producers.py` says why). Once what
   waits is older than `stall_after_s`, `stalled` names the records of the partition; the others go on.
 - A topic is gone, or may not be written to any more: `absent` says so; its records are `stalled`, and the others go on.
 - A topic takes smaller batches than its record says: what still fits goes on, the rest is `stalled` (`limits.py`).

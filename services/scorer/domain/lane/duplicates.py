@@ -11,7 +11,8 @@ than 24 hours, and `shortened` counts how often that happened. Where blocks begi
 alone, never on when state was written or restored.
 
 The window is durable as records keyed (log hour, block, number). A block that leaves is deleted record by record,
-a bounded number at a time.
+a bounded number at a time. Only where time starts anew all are deleted at once: what was left of an hour could not be told
+from the same hour that comes again.
 """
 
 from __future__ import annotations
@@ -113,8 +114,8 @@ class DuplicateWindow:
     """The identities of one lane."""
 
     __slots__ = (
-        "_block", "_deletions", "_filters", "_fresh", "_loaded", "_seal_at", "_tail", "_written", "block_size", "blocks",
-        "hour", "limit", "oldest", "sealed", "shortened",
+        "_block", "_deletions", "_due", "_filters", "_fresh", "_loaded", "_seal_at", "_tail", "_written", "block_size",
+        "blocks", "hour", "limit", "oldest", "sealed", "shortened",
     )  # fmt: skip
 
     def __init__(self, limit: int) -> None:
@@ -138,6 +139,8 @@ class DuplicateWindow:
         self._written: list[tuple[bytes, bytes]] = []
         self._deletions: dict[bytes, None] = {}
         """Keys whose records are still to be deleted, the oldest first."""
+        self._due = 0
+        """How many of them may not wait."""
         self._loaded: dict[tuple[int, int], list[tuple[int, Run]]] = {}
 
     def seen(self, identity_: int) -> bool:
@@ -169,6 +172,7 @@ class DuplicateWindow:
         self._end_block()
         while self.blocks:
             self._drop_oldest()
+        self._due = len(self._deletions)
         self.hour = 0
         self.oldest = (0, 0)
 
@@ -186,11 +190,12 @@ class DuplicateWindow:
         return self._tail.union(*(run.tolist() for block in self.blocks for run in block.runs))
 
     def take_changes(self) -> Iterator[tuple[bytes, bytes | None]]:
-        """Return and forget what is to be written: new identities, and deletions, not too many at once."""
+        """Return and forget what is to be written: new identities, and deletions, not too many at once but after `clear`."""
         self._flush_fresh()
         written, self._written = self._written, []
         yield from written
-        for key in [*islice(self._deletions, DELETIONS_AT_ONCE)]:
+        at_once, self._due = max(DELETIONS_AT_ONCE, self._due), 0
+        for key in [*islice(self._deletions, at_once)]:
             del self._deletions[key]
             yield key, None
 

@@ -141,6 +141,29 @@ def test_an_hour_that_comes_again_in_a_log_whose_time_starts_anew_is_not_deleted
     assert restored.identities() == window.identities() == {7}
 
 
+def test_a_crash_soon_after_time_starts_anew_brings_nothing_back_of_what_was_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(duplicates, "DELETIONS_AT_ONCE", 3)
+    window = DuplicateWindow(100_000)
+    store: dict[bytes, bytes | None] = {}
+    window.roll(HOUR)
+    for number in range(6):
+        window.seen(number)
+        store |= dict(window.take_changes())
+    window.clear()
+    window.roll(HOUR)
+    window.seen(12_345)
+    store |= dict(window.take_changes())
+    restored = DuplicateWindow(100_000)
+    for key, value in store.items():
+        if value is not None:
+            restored.load(key, value)
+    restored.loaded(window.hour, window.oldest, 0)
+
+    assert restored.identities() == window.identities() == {12_345}
+
+
 def test_more_ids_than_the_limit_shorten_the_window_and_are_reported() -> None:
     window = DuplicateWindow(8_000)
     window.roll(HOUR)
