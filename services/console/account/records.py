@@ -106,12 +106,16 @@ def recorded(events: Iterable[Mapping[str, Any]], known_until: date | None = Non
 
 
 def is_record(event: Mapping[str, Any]) -> bool:
-    """Return whether an event, as the API lists it, is what somebody recorded; Today and back-tests take no other either."""
+    """
+    Return whether an event, as the API lists it, is what somebody recorded; Today and back-tests take no other either.
+
+    Of users that the tracking plan leaves out that are absences alone: the scorer takes those of the whole account from anybody.
+    """
     return (
         event["name"] in _NAMES  # the API also finds events that have the whole list of names as theirs
         and event["kind"] == CALL
         and event["environment"] == "production"
-        and not event["internal"]
+        and (not event["internal"] or event["name"] == KINDS["absence"])
     )
 
 

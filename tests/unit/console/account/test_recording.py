@@ -140,7 +140,9 @@ def test_records_are_read_again_newest_first_with_their_day_and_their_words() ->
 )
 def test_only_a_track_call_of_production_is_a_record(other: dict[str, Any]) -> None:
     """A page of any name may be sent with the write key of a browser, which anybody can read."""
-    assert recorded([{**event(kind), **other} for kind in FORMS]) == []
+    found = recorded([{**event(kind), **other} for kind in FORMS])
+
+    assert [each.kind for each in found if each.kind != "absence" or "internal" not in other] == []
 
 
 def test_a_goal_has_the_first_record_that_says_that_it_was_reached() -> None:
@@ -211,6 +213,15 @@ def test_an_absence_is_read_as_the_scorer_reads_it(said: dict[str, Any], until: 
     planned["properties"] = msgspec.json.encode({**msgspec.json.decode(planned["properties"]), **said}).decode()
 
     assert [(each.on, each.until) for each in recorded([planned])] == ([(date(2027, 4, 1), until)] if until else [])
+
+
+def test_an_absence_of_the_whole_account_counts_whoever_says_so_as_for_the_scorer() -> None:
+    """The tracking plan leaves staff out; what they say about the account it takes."""
+    planned = {**event("absence"), "internal": True}
+    of_one = {**planned, "properties": planned["properties"].replace('"account"', '"person"')}
+
+    assert [each.until for each in recorded([planned])] == [date(2027, 4, 9)]
+    assert recorded([of_one]) == []
 
 
 @pytest.mark.parametrize("longer_first", [True, False])
