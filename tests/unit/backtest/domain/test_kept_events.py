@@ -7,6 +7,7 @@ import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,9 @@ from services.backtest.domain.history import Event
 from services.backtest.domain.kept_events import KeptEvents
 
 MOST_BYTES = 48
-"""Of an event; as a tuple it took 250 or more."""
+"""Of an event without an id; as a tuple it took 250 or more."""
+MOST_BYTES_WITH_IDS = 80
+"""Of one with an id of 24 characters."""
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 values: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
@@ -65,14 +68,16 @@ def test_more_different_properties_than_are_remembered_come_back_all_the_same() 
     assert [event.properties for event in KeptEvents(given)()] == [event.properties for event in given]
 
 
-def test_an_event_takes_a_few_bytes() -> None:
+@pytest.mark.parametrize(("id_chars", "most_bytes"), [(0, MOST_BYTES), (24, MOST_BYTES_WITH_IDS)])
+def test_an_event_takes_a_few_bytes(id_chars: int, most_bytes: int) -> None:
     """Ten million events fit into the memory that two million took, and processes share it."""
 
     def made(count: int) -> Iterator[Event]:
         for number in range(count):
             yield Event(
-                f"acme {number % 50}", f"ann {number % 500}", number * 1_000, f"Report {number % 20}", {"n": number % 9}
-            )
+                f"acme {number % 50}", f"ann {number % 500}", number * 1_000, f"Report {number % 20}", {"n": number % 9},
+                event_id=f"{number:0{id_chars}}" if id_chars else "",
+            )  # fmt: skip
 
     count = 50_000
     tracemalloc.start()
@@ -84,4 +89,4 @@ def test_an_event_takes_a_few_bytes() -> None:
         tracemalloc.stop()
 
     assert len(kept) == count
-    assert (after - before) / count < MOST_BYTES
+    assert (after - before) / count < most_bytes

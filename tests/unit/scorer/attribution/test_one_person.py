@@ -51,6 +51,17 @@ def test_what_waited_of_a_user_who_turns_out_to_be_staff_is_staffs(lane: Attribu
     assert internal(lane) == expected[recovered:]
 
 
+def test_a_call_of_too_little_authority_to_say_the_account_still_says_that_its_user_is_left_out(
+    lane: AttributionLane,
+) -> None:
+    lane.member("acme", user=ANON)
+    lane.member("globex", at(0, 1), ANON, authority="BROWSER", internal=True)
+    lane.event("e1", ANON, at(0, 2))
+
+    assert lane.forwarded == [("e1", "acme")]
+    assert internal(lane) == [("e1", True)]
+
+
 def test_a_user_is_staff_no_more_once_a_call_comes_of_which_ingest_says_so(lane: AttributionLane) -> None:
     lane.member("acme", internal=True)
     lane.member("acme", at(0, 1), internal=False)
