@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS events (
     actor LowCardinality(String),
     kind LowCardinality(String),
     name String,
+    use Bool,
     occurred_at DateTime64(3, 'UTC'),
     received_at DateTime64(3, 'UTC'),
     skew_ms Int64,
@@ -101,8 +102,8 @@ SELECT * FROM events
 ORDER BY account, topic, partition, offset
 LIMIT 1 BY account, if(account = '', user, ''), source, environment, event_id;
 
--- Use alone: who is identified, or put into a group, by a job at night has not used anything. Computed from the unique events when
--- it is read. A sum kept up by inserts would count replays.
+-- Use alone, by the tracking plan that ingest had: who is identified by a job at night, gets an invoice or has a ticket opened has
+-- not used anything. Computed from the unique events when it is read. A sum kept up by inserts would count replays.
 CREATE OR REPLACE VIEW account_days AS
 SELECT
     account,
@@ -110,5 +111,5 @@ SELECT
     count() AS events,
     uniqExactIf(user, user != '' AND actor NOT IN ('AGENT', 'INTEGRATION')) AS active_users
 FROM events_unique
-WHERE topic = 'usage-events' AND environment = 'production' AND NOT internal AND kind IN ('TRACK', 'PAGE', 'SCREEN')
+WHERE topic = 'usage-events' AND environment = 'production' AND NOT internal AND use
 GROUP BY account, day;

@@ -100,7 +100,7 @@ FROM (
 WHERE reason != 'FORGOTTEN' AND start IS NOT NULL
 GROUP BY cohort;
 
--- Of the accounts that were first used in each month, how many ever used a feature (a tracked event), be it by an agent.
+-- Of the accounts that were first used in each month, how many ever used a feature (a tracked event that is use), be it by an agent.
 CREATE OR REPLACE VIEW feature_adoption AS
 SELECT
     cohort,
@@ -117,7 +117,7 @@ FROM (
         min(toDate32(occurred_at)) AS first_use,
         uniqExactIf(user, user != '' AND actor NOT IN ('AGENT', 'INTEGRATION')) AS people
     FROM events_unique
-    WHERE topic = 'usage-events' AND environment = 'production' AND NOT internal AND kind = 'TRACK'
+    WHERE topic = 'usage-events' AND environment = 'production' AND NOT internal AND use AND kind = 'TRACK'
     GROUP BY account, name
 ) AS uses
 INNER JOIN (

@@ -18,7 +18,7 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS account_user_days_of TO account_user_days
 SELECT topic, partition, offset, appended_at, account, toInt32(toRelativeDayNum(toDate32(occurred_at))) AS day, user
 FROM events
 WHERE account != '' AND user != '' AND topic = 'usage-events' AND environment = 'production' AND NOT internal
-    AND kind IN ('TRACK', 'PAGE', 'SCREEN') AND actor NOT IN ('AGENT', 'INTEGRATION');
+    AND use AND actor NOT IN ('AGENT', 'INTEGRATION');
 
 -- How many different events there were on each UTC day: exact up to a thousand, an estimate beyond. Granules are small because the
 -- states are large, and a question reads the days of one account.
@@ -43,6 +43,5 @@ SELECT
     toInt32(toRelativeDayNum(toDate32(occurred_at))) AS day,
     uniqCombined64State(15)(cityHash64(source, environment, event_id)) AS events
 FROM events
-WHERE account != '' AND topic = 'usage-events' AND environment = 'production' AND NOT internal
-    AND kind IN ('TRACK', 'PAGE', 'SCREEN')
+WHERE account != '' AND topic = 'usage-events' AND environment = 'production' AND NOT internal AND use
 GROUP BY topic, partition, account, day;

@@ -183,7 +183,9 @@ class Queries(Protocol):
 
     def account_days(self, account: str, since_day: int, until_day: int | None = None) -> Days:
         """
-        Return `day`, `events` and `active_users` (people alone) of each day with unique production events, latest first.
+        Return `day`, `events` and `active_users` (people alone) of each day with use of the product in production, latest first.
+
+        What is use, the mark of ingest says. Of events that are there twice the first on the log counts.
 
         If `exact` is false, `events` are estimates, and an event that is repeated on another day counts on both.
         """

@@ -9,9 +9,16 @@ from services.shared.files.yaml_file import read_yaml
 from services.shared.plan_file import DEFAULT_PLAN_FILE
 from services.shared.tracking_plan.plan import TrackingPlan
 from services.shared.tracking_plan.reading import read_plan
+from services.shared.tracking_plan.traffic import TrafficPlan
 
 DEFAULT: dict[str, Any] = read_yaml(DEFAULT_PLAN_FILE)
 """The default plan as its file has it."""
+_DEFAULT_TRAFFIC = TrafficPlan(read_plan(DEFAULT))
+
+
+def marked(event: dict[str, Any]) -> dict[str, Any]:
+    """Return a usage event with the mark of ingest, whether it is use by the default plan, unless it has one."""
+    return {"use": _DEFAULT_TRAFFIC.is_use(event["kind"], event["name"]), **event}
 
 
 def plan_of(events: dict[str, list[str]] | None = None, **rest: Any) -> TrackingPlan:

@@ -28,6 +28,7 @@ from services.shared.engine.memory.runner import Cuts, MemoryRunner
 from services.shared.engine.processor import NO_APPEND_TIME
 from services.shared.tracking_plan.plan import TrackingPlan
 from services.shared.units import DAY_MS, HOUR_MS
+from tests.support.plans import marked
 
 PLAN, MODEL = load_scoring(ScorerSettings())
 """The defaults."""
@@ -66,29 +67,31 @@ def event(
     """Return a UsageEvent; `properties` may be a mapping. Receipt is the moment it happened unless told."""
     occurred = at() if when is None else when
     properties = changes.pop("properties", "{}")
-    return {
-        "event_id": event_id,
-        "id_source": "CLIENT",
-        "source": "app",
-        "environment": "production",
-        "account": account,
-        "user": user,
-        "kind": "TRACK",
-        "name": "Report Viewed",
-        "occurred_at": occurred,
-        "received_at": occurred,
-        "skew_ms": 0,
-        "epoch": 0,
-        "historical": False,
-        "properties": properties if isinstance(properties, str) else msgspec.json.encode(properties).decode(),
-        "identified": True,
-        "internal": False,
-        "via": "EVENT",
-        "forwards": 0,
-        "actor": "UNKNOWN",
-        "accepted_by": "",
-        **changes,
-    }
+    return marked(
+        {
+            "event_id": event_id,
+            "id_source": "CLIENT",
+            "source": "app",
+            "environment": "production",
+            "account": account,
+            "user": user,
+            "kind": "TRACK",
+            "name": "Report Viewed",
+            "occurred_at": occurred,
+            "received_at": occurred,
+            "skew_ms": 0,
+            "epoch": 0,
+            "historical": False,
+            "properties": properties if isinstance(properties, str) else msgspec.json.encode(properties).decode(),
+            "identified": True,
+            "internal": False,
+            "via": "EVENT",
+            "forwards": 0,
+            "actor": "UNKNOWN",
+            "accepted_by": "",
+            **changes,
+        }
+    )
 
 
 def tick(when: int, epoch: int = 0) -> dict[str, Any]:

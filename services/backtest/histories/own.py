@@ -2,7 +2,8 @@
 One's own history: what `usage-events` still holds, from its beginning to its present end, or what the warehouse does.
 
 Only what the scorer takes is read: events of the production environment that name an account. Those of people whom the
-tracking plan left out are marked, and count as no use. They are put in the order in which they happened. A day that came late
+tracking plan left out are marked, and count as no use; what is use otherwise, the plan of the back-test says, as it does for the
+state that events mean, and not the mark that ingest left. They are put in the order in which they happened. A day that came late
 is on its own day here, so a back-test knows it earlier than the scorer did; events that came too late for the scorer are left out,
 as one wrong clock would make the history begin decades ago.
 """

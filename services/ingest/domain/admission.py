@@ -129,6 +129,7 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
         "user": user,
         "kind": kind,
         "name": name,
+        "use": rules.plan.is_use(kind, name),
         "occurred_at": occurred_at,
         "received_at": received_at,
         "skew_ms": skew,

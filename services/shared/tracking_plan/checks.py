@@ -25,6 +25,7 @@ from services.shared.tracking_plan.state_names import (
     closed,
     opened,
 )
+from services.shared.tracking_plan.use import is_use_word
 
 MAX_EVENTS, MAX_PAGES, MAX_PATHS, MAX_PROPERTIES = 2_000, 200, 500, 200
 MAX_COUNTS = 32
@@ -36,7 +37,7 @@ HIGHEST_SCORE = 100
 NPS_SCALE = (0, 10)
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_USE = {"counts": "counts.exports", "milestones": "milestones.first_value", "features": "features.reports"}
+_EXAMPLES_OF_USE = {"counts": "counts.exports", "milestones": "milestones.first_value", "features": "features.reports"}
 _ONE_CASE, _ONE_ANSWER = "cases.tickets.opened", "answers.nps"
 _DECLARE_AS = {
     "cases": "with the property that has its id",
@@ -88,7 +89,7 @@ def _meanings(plan: TrackingPlan) -> Iterator[str]:
     """Check that each event is use of the product, counted in any number of ways, or one case or answer."""
     for path, event in all_events(plan):
         meant = words(event)
-        if event.actor is not None and (event.means == "ignored" or any(not _is_use(word) for word in meant)):
+        if event.actor is not None and (event.means == "ignored" or any(not is_use_word(word) for word in meant)):
             yield f"{path}.actor: who acts counts for use of the product alone; leave it out, or change means"
         if isinstance(event.means, list) and not meant:
             yield f"{path}.means: name what it means, or write use or ignored"
@@ -102,13 +103,9 @@ def _meanings(plan: TrackingPlan) -> Iterator[str]:
             elif kind in {"cases", "answers"} or word == PLANNED_ABSENCES:
                 if len(meant) > 1:
                     yield f"{at}: what opens or closes a case, answers a survey or plans an absence means nothing else"
-            elif kind not in _USE or not name:
-                known = ", ".join([*_USE.values(), _ONE_CASE, _ONE_ANSWER, PLANNED_ABSENCES])
+            elif not is_use_word(word) or not name:
+                known = ", ".join([*_EXAMPLES_OF_USE.values(), _ONE_CASE, _ONE_ANSWER, PLANNED_ABSENCES])
                 yield f"{at}: {word!r} means nothing; write such as {known}"
-
-
-def _is_use(word: str) -> bool:
-    return word.partition(".")[0] in _USE
 
 
 def _references(plan: TrackingPlan) -> Iterator[str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from services.shared.tracking_plan.plan import PropertyPlan, TraitPlan
+from services.shared.tracking_plan.actors import NUMBERS
+from services.shared.tracking_plan.plan import EventPlan, PropertyPlan, TraitPlan
 from services.shared.tracking_plan.state_values import Faults
+from services.shared.tracking_plan.use import is_use
 from services.shared.tracking_plan.values import check_of, wrong
 
 _SERVER_ONLY = "the tracking plan takes this from servers alone; send it with a write key that has client: server"
@@ -39,7 +41,7 @@ class EventCheck:
     """What is asked of the properties of one event, or of the traits of a call."""
 
     __slots__ = (
-        "actor", "clear", "faults", "fields", "folded", "for_servers", "holder", "name", "required", "traits_for_servers",
+        "actor", "clear", "faults", "fields", "folded", "for_servers", "holder", "name", "required", "traits_for_servers", "use",
     )  # fmt: skip
 
     def __init__(
@@ -49,18 +51,19 @@ class EventCheck:
         holder: str = "properties",
         *,
         folded: bool = False,
-        actor: int = 0,
-        for_servers: bool = False,
+        event: EventPlan | None = None,
         faults: Sequence[Faults] = (),
     ) -> None:
         self.name = name
-        self.for_servers = for_servers
+        self.for_servers = event is not None and event.client is not None
         """Whether only servers may send it."""
         self.traits_for_servers = frozenset(
             name.lower() for name, value in properties.items() if isinstance(value, TraitPlan) and value.client
         )
-        self.actor = actor
+        self.actor = NUMBERS[event.actor if event else None]
         self.faults = faults
+        self.use = event is not None and is_use(event)
+        """Whether it is use of the product."""
         self.holder = holder
         self.folded = folded
         """Whether names are compared without regard to case, as those of traits are."""

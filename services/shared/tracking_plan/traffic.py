@@ -31,6 +31,7 @@ from services.shared.tracking_plan.state_names import (
     SCOPES,
 )
 from services.shared.tracking_plan.state_values import faults_of
+from services.shared.tracking_plan.use import KINDS_OF_USE, is_use
 
 _REMEMBERED_NAMES = 20_000
 """How many names of events, and as many of pages, are remembered: 25 MB at the most."""
@@ -75,8 +76,7 @@ class TrafficPlan:
                 plain(name): EventCheck(
                     name,
                     _properties(plan, event),
-                    actor=NUMBERS[event.actor],
-                    for_servers=event.client is not None,
+                    event=event,
                     faults=faults_of(plan, event),
                 )
                 for name, event in named.items()
@@ -140,6 +140,13 @@ class TrafficPlan:
         """Return what the plan calls an event, page or screen; empty if it does not name it. Calls with traits: their kind."""
         compiled = self._of(kind, name)
         return "" if compiled is None else compiled.name
+
+    def is_use(self, kind: str, name: str) -> bool:
+        """Return whether an event is use of the product, as the scorer counts it; arguments as of `violations`."""
+        if kind not in KINDS_OF_USE:
+            return False
+        compiled = self._of(kind, name)
+        return is_use(None) if compiled is None else compiled.use
 
     def leaves_out(self, user: str) -> bool:
         """Return whether what this user does counts for nothing: staff, tests, monitoring."""

@@ -23,7 +23,7 @@ from services.warehouse.domain.rows import instant
 from services.warehouse.ports import MOST_ARRIVALS, Days, Found, Page
 
 _EVENT_COLUMNS = """
-topic, partition, offset, event_id, id_source, source, environment, account, user, kind, name,
+topic, partition, offset, event_id, id_source, source, environment, account, user, kind, name, use,
 toUnixTimestamp64Milli(occurred_at) AS occurred_at_ms, toUnixTimestamp64Milli(received_at) AS received_at_ms,
 skew_ms, epoch, historical, properties, identified, internal, via, actor"""
 
@@ -47,7 +47,7 @@ _PEOPLE_ORDER = {"last_active_day": "last_active_day", "user": "user"}
 
 SCORES = "topic = 'usage-events' AND environment = 'production'"
 COUNTS = f"{SCORES} AND NOT internal"
-USES = f"{COUNTS} AND kind IN ('TRACK', 'PAGE', 'SCREEN')"
+USES = f"{COUNTS} AND use"
 PERSON = "actor NOT IN ('AGENT', 'INTEGRATION')"
 
 
@@ -101,11 +101,13 @@ class EventQueries(ClickHouseAsking):
         return Days([{**each, "active_users": active.get(each["day"], 0)} for each in estimates], exact=False)
 
     def _exact_days(self, account: str, since_day: int, until_day: int | None) -> list[Found]:
+        """Return what happened on each day; repetitions are looked for among what was used, as there may be far more that is no use."""
+        of_days = f"account = {{account:String}} AND {_during(since_day, until_day)}"
         return self._found(
             f"""SELECT toInt64(toRelativeDayNum(toDate32(occurred_at))) AS day, count() AS events,
                 uniqExactIf(user, user != '' AND {PERSON}) AS active_users FROM (
-                    SELECT occurred_at, user, actor, internal, topic, environment, kind FROM events
-                    WHERE account = {{account:String}} AND {_during(since_day, until_day)}
+                    SELECT occurred_at, user, actor, internal, topic, environment, use FROM events
+                    WHERE {of_days} AND event_id IN (SELECT event_id FROM events WHERE {of_days} AND {USES})
                     ORDER BY topic, partition, offset LIMIT 1 BY source, environment, event_id)
             WHERE {USES} GROUP BY day ORDER BY day DESC""",
             account=account,

@@ -159,7 +159,7 @@ def _is_person(row: Found) -> bool:
 
 
 def _is_use(row: Found) -> bool:
-    return bool(row["topic"] == USAGE_EVENTS and _counts(row) and row["kind"] in {"TRACK", "PAGE", "SCREEN"})
+    return bool(row["topic"] == USAGE_EVENTS and _counts(row) and row["use"])
 
 
 def _counts(row: Found) -> bool:

@@ -85,13 +85,14 @@ def simulated(until_ms: int, seed: int = 7, weeks: int = 35, every: int = 1) -> 
     first_day = history.last_day - weeks * 7 + 1
     past = Past()
     plan, model = load_scoring(ScorerSettings())
+    traffic = TrafficPlan(plan)
     span = Span(first_day, history.last_day + 1)
     alerter: Any = _Alerter(past, until_ms - 14 * DAY_MS)
-    lane = FoldedLane(UsageFold(0, 1, plan, model, 1_000_000), TrafficPlan(plan), span, alerter)
+    lane = FoldedLane(UsageFold(0, 1, plan, model, 1_000_000), traffic, span, alerter)
     fleet = Aggregator()
     lane.begin(first_day * DAY_MS)
     number = 0
-    for step in steps(_events(history.events(), past), first_day * DAY_MS, until_ms, _TICK_MS):
+    for step in steps(_events(history.events(), past, traffic), first_day * DAY_MS, until_ms, _TICK_MS):
         if isinstance(step, Send):
             for event in step.calls:
                 number += 1
@@ -103,7 +104,7 @@ def simulated(until_ms: int, seed: int = 7, weeks: int = 35, every: int = 1) -> 
     return past
 
 
-def _events(timed: Iterator[TimedEvent], past: Past) -> Iterator[Event]:
+def _events(timed: Iterator[TimedEvent], past: Past, plan: TrafficPlan) -> Iterator[Event]:
     for at_ms, call in timed:
         kind = call["type"].upper()
         properties = call.get("traits") if kind in {"GROUP", "IDENTIFY"} else call.get("properties", {})
@@ -112,11 +113,11 @@ def _events(timed: Iterator[TimedEvent], past: Past) -> Iterator[Event]:
         user = f"u_{zlib.crc32(call['userId'].encode()):08x}" if "userId" in call else ""
         actor = call["context"].get("actor", UNSAID).upper()
         event = Event(account, user, at_ms, name, properties or {}, kind, call["messageId"], actor, "demo")
-        _store(event, call, past)
+        _store(event, call, past, plan)
         yield event
 
 
-def _store(event: Event, call: Mapping[str, Any], past: Past) -> None:
+def _store(event: Event, call: Mapping[str, Any], past: Past, plan: TrafficPlan) -> None:
     common = {
         "event_id": event.event_id,
         "source": "demo",
@@ -130,6 +131,7 @@ def _store(event: Event, call: Mapping[str, Any], past: Past) -> None:
     }
     told = {**common, "id_source": "CLIENT", "identified": True, "internal": False, "via": "EVENT", "kind": event.kind}
     told |= {"actor": event.actor, "name": event.name, "skew_ms": 0, "historical": False}
+    told["use"] = plan.is_use(event.kind, event.name)
     past.add("usage-events", "events", "usage_event", told, event.at_ms)
     details = {**common, "user_id": call.get("userId", ""), "anonymous_id": "", "properties": "{}", "extra": "{}"}
     past.add("usage-details", "event_details", "event_details", details, event.at_ms)

@@ -130,7 +130,7 @@ def _events(store: ClickHouseStore, accounts: int, days: int, events: int, today
                 {start + span * length} + toInt64({length} * least(1, greatest(0, (number - begun) / (ended - begun)))) AS ms
             SELECT 'usage-events', toUInt32(a % 24), {first} + number, at_, hex(h), 'CLIENT', 'web', 'production',
                 concat('account-', toString(a)) AS account, concat('u_', leftPad(toString(a), 8, '0'), leftPad(toString(u), 12, '0')),
-                true, false, 'call', 'PERSON', 'TRACK', concat('Feature ', toString(h % 37)), at_,
+                true, false, 'call', 'PERSON', 'TRACK', concat('Feature ', toString(h % 37)), true, at_,
                 fromUnixTimestamp64Milli(ms, 'UTC') AS at_, 0, 0, false, concat('{{"n":', toString(h % 1000), '}}')
             FROM numbers({count})""",
             settings={"max_block_size": 65_536, "min_insert_block_size_rows": _BLOCK, "min_insert_block_size_bytes": 0},

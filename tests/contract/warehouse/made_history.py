@@ -71,6 +71,11 @@ def history() -> History:
             maker.happen(day, "acme", "u_acme_0", FEATURES[2])
             maker.happen(day, "acme", "u_staff", FEATURES[2], internal=True)
             maker.happen(day, "acme", "u_test", FEATURES[2], environment="staging")
+        if day == STOPS["globex"]:
+            maker.happen(day, "globex", "", "Account Lost", properties={"date": "2026-05-01", "reason": "price"})
+        if day % 30 == 10:  # what billing and people record is no use, of one who is there or who is not any more
+            maker.happen(day, "globex", "u_customer", "Invoice Paid")
+            maker.happen(day, "acme", "", "Goal Set", properties={"goal": "Weekly reports"})
         maker.lane.close(day)
     snapshots = maker.lane.snapshots()
     return History(maker.events, snapshots, _rows(maker.events, snapshots))

@@ -6,6 +6,7 @@ from schemas import codec
 from services.shared.units import DAY_MS
 from services.warehouse.domain.rows import Place, Row, row
 from tests.support import warehouse_events
+from tests.support.plans import marked
 
 T0 = 1_764_547_200_000  # 2025-12-01, midnight UTC
 
@@ -16,7 +17,8 @@ def example(path: str, **changes: Any) -> dict[str, Any]:
 
 
 def event(offset: int, event_id: str, *, partition: int = 0, topic: str = "usage-events", **changes: Any) -> Row:
-    value = example("usage_event/examples/track.json", event_id=event_id, **changes)
+    sent = {"kind": "TRACK", "name": "Report Exported", **changes}
+    value = example("usage_event/examples/track.json", event_id=event_id, **marked(sent))
     made = row(Place(topic, partition, offset, T0 + offset), "usage_event", value)
     assert made is not None
     return made

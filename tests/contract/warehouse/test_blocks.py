@@ -82,6 +82,7 @@ def test_what_is_derived_from_events_is_derived_from_a_block(store: Store) -> No
         "environment": "production",
         "name": "x",
         "kind": "TRACK",
+        "use": True,
         "user": "u_kim",
         "received_at": now,
     }

@@ -189,6 +189,29 @@ def test_a_job_that_identifies_everybody_at_night_makes_nobody_active(store: Sto
     assert [each["user"] for each in people.rows] == ["u1"]
 
 
+@pytest.mark.parametrize(
+    "name", ["Invoice Paid", "Ticket Opened", "Ticket Closed", "NPS Submitted", "Note Added", "Account Lost"]
+)
+def test_what_the_plan_does_not_count_as_use_makes_no_day_and_nobody_active(store: Store, name: str) -> None:
+    used = event(1, "a", user="u1", occurred_at=T0)
+    store.insert(
+        "events", [used, *(event(2 + n, f"e{n}", user="u2", occurred_at=T0 + n * DAY_MS, name=name) for n in range(3))]
+    )
+
+    assert store.account_days("acme", 0).rows == [{"day": T0 // DAY_MS, "events": 1, "active_users": 1}]
+    people = store.account_people(PeopleFilter("acme", T0 // DAY_MS + 9, days=900))
+    assert [each["user"] for each in people.rows] == ["u1"]
+    assert [each["use"] for each in store.events(EventFilter("acme", names=(name,))).rows] == [False] * 3
+
+
+def test_of_two_with_one_id_the_first_says_whether_it_is_use(store: Store) -> None:
+    """A plan that changes between an event and its repetition makes them differ."""
+    store.insert("events", [event(1, "a", occurred_at=T0, use=False), event(2, "a", occurred_at=T0, use=True)])
+    store.insert("events", [event(3, "b", occurred_at=T0, use=True), event(4, "b", occurred_at=T0, use=False)])
+
+    assert [each["events"] for each in store.account_days("acme", 0).rows] == [1]
+
+
 def test_the_past_is_all_that_the_scorer_takes_once_by_account_in_the_order_in_which_it_happened(store: Store) -> None:
     store.insert("events", [event(1, "late", occurred_at=T0 + 9), event(2, "early", occurred_at=T0, account="globex")])
     store.insert("events", [event(7, "first", occurred_at=T0 + 3)])

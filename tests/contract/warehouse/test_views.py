@@ -66,6 +66,28 @@ def rounded(value: Any) -> Any:
     return round(value, 9) if isinstance(value, float) else value
 
 
+def test_an_account_that_left_is_not_retained_by_invoices_tickets_and_notes(server_store: ClickHouseStore) -> None:
+    month = 31 * DAY_MS
+    said = ["Invoice Paid", "Ticket Opened", "Note Added", "Account Lost"]
+    server_store.insert("events", [stored_event(1, "used", occurred_at=T0, account="acme", name="Exported")])
+    server_store.insert("events", [stored_event(2, "uses", occurred_at=T0 + month, account="globex", name="Exported")])
+    server_store.insert(
+        "events",
+        [
+            stored_event(3 + n, f"e{n}", occurred_at=T0 + n % 2 * month, account="acme", name=name)
+            for n, name in enumerate([*said, *said[1:]])
+        ],
+    )
+
+    retention = {(row["cohort"].month, row["months_after"]): row for row in asked(server_store, "retention_by_cohort")}
+    features = {row["feature"] for row in asked(server_store, "feature_adoption")}
+    days = server_store._writer.query("SELECT account, events FROM account_days ORDER BY account").result_rows
+
+    assert [retention[12, after]["active_accounts"] for after in (0, 1)] == [1, 0]
+    assert features == {"Exported"}
+    assert [tuple(row) for row in days] == [("acme", 1), ("globex", 1)]
+
+
 def test_an_event_that_the_scorer_refuses_as_too_late_happened_all_the_same(server_store: ClickHouseStore) -> None:
     """The scorer remembers 256 days; the warehouse has no such bound, and an account began when it began."""
     late: Row = {"occurred_at": T0 - 300 * DAY_MS, "received_at": T0, "account": "acme", "name": "Exported"}

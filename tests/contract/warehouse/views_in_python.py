@@ -35,7 +35,7 @@ def counted(made: History) -> list[Row]:
     return [
         {**each, "day": date_of(each["occurred_at"] // DAY_MS)}
         for each in seen.values()
-        if each["environment"] == "production" and not each["internal"] and each["kind"] in ("TRACK", "PAGE", "SCREEN")
+        if each["environment"] == "production" and not each["internal"] and each["use"]
     ]
 
 

@@ -36,14 +36,36 @@ PLAN: dict[str, Any] = {
         "Report Exported": {"properties": {"rows": {"type": "number"}, "email": {"type": "text", "personal": True}}},
         "Query Run": {"actor": "integration"},
         "Contract Signed": {"client": "server"},
+        "Invoice Paid": {"means": "ignored"},
+        "Ticket Opened": {"means": ["cases.tickets.opened"]},
+        "Ticket Closed": {"means": ["cases.tickets.closed"]},
     },
-    "pages": {"Reports": {"paths": ["/reports/*"], "properties": {"rows": {"type": "number"}}}},
+    "pages": {
+        "Reports": {"paths": ["/reports/*"], "properties": {"rows": {"type": "number"}}},
+        "Status": {"paths": ["/"], "means": "ignored"},
+    },
+    "cases": {"tickets": {"id": "company"}},
 }
 RULES = rules(PLAN)
 
 texts = st.one_of(
     st.sampled_from(
-        ["", " ", "a", "acme", "staff-1", "x@tidemark.test", "Report Exported", "é", "\x00", "\x85", "\u00ad", "\u2028"]
+        [
+            "",
+            " ",
+            "a",
+            "acme",
+            "staff-1",
+            "x@tidemark.test",
+            "Report Exported",
+            "/",
+            "STATUS",
+            "é",
+            "\x00",
+            "\x85",
+            "\u00ad",
+            "\u2028",
+        ]
     ),
     st.text(max_size=8),
     st.sampled_from([256, 257, 1_025]).map(lambda size: "u" * size),
@@ -76,7 +98,7 @@ contexts = st.fixed_dictionaries(
 common = st.fixed_dictionaries(
     {
         "type": st.sampled_from(["track", "page", "screen"]),
-        "event": st.sampled_from(["Report Exported", "Query Run", "contract_signed"]),
+        "event": st.sampled_from(["Report Exported", "Query Run", "contract_signed", "Invoice Paid", "ticket opened"]),
         "messageId": st.integers(0, 10**9).map(lambda n: f"m-{n}"),
         "timestamp": st.just("2026-05-04T10:11:12.345+00:00"),
         "userId": st.sampled_from(["u-1", "u-2", "staff-1", "x@tidemark.test"]),

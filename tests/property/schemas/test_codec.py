@@ -19,6 +19,7 @@ EVENTS = st.fixed_dictionaries(
         "user": TEXT,
         "kind": st.sampled_from(["UNKNOWN", "TRACK", "PAGE", "SCREEN", "IDENTIFY", "GROUP", "ALIAS"]),
         "name": TEXT,
+        "use": st.booleans(),
         "occurred_at": LONGS,
         "received_at": LONGS,
         "skew_ms": LONGS,

@@ -24,7 +24,7 @@ ANYTHING = st.one_of(
     st.just(2**63), st.just(-(2**63) - 1), st.just([]), st.just({}), st.just("UNKNOWN"),
 )  # fmt: skip
 EVENT_GROUPS = (
-    ("event_id",), ("id_source", "source", "environment"), ("account", "user"), ("kind", "name"),
+    ("event_id",), ("id_source", "source", "environment"), ("account", "user"), ("kind", "name", "use"),
     ("occurred_at", "received_at", "skew_ms", "epoch"), ("historical", "properties", "identified", "internal"),
     ("via", "forwards", "authority", "actor", "accepted_by"),
 )  # fmt: skip

@@ -59,6 +59,7 @@ def test_an_event_becomes_the_record_that_the_log_has() -> None:
         "user": user("ann"),
         "kind": "TRACK",
         "name": "Report Exported",
+        "use": True,
         "occurred_at": NOW - 55_000,
         "received_at": NOW,
         "skew_ms": 5_000,

@@ -53,7 +53,7 @@ class RememberedName(msgspec.Struct, frozen=True, gc=False):
     """What all events of one kind and name have in common."""
 
     value: bytes
-    """Kind and name, as the record of an event has them."""
+    """Kind, name and whether it is use, as the record of an event has them."""
     clear: frozenset[str]
     """The properties that stay on the long log."""
     kind: str
@@ -70,7 +70,7 @@ class _Parts:
     def __init__(self) -> None:
         self.level = codec.level()
         _, self.origin, self.whose, self.name, _, _, _, self.epoch, _, self.end = codec.parts(
-            "usage_event", ("event_id",), ("id_source", "source", "environment"), ("account", "user"), ("kind", "name"),
+            "usage_event", ("event_id",), ("id_source", "source", "environment"), ("account", "user"), ("kind", "name", "use"),
             ("occurred_at",), ("received_at",), ("skew_ms",), ("epoch", "historical"), ("properties",),
             ("identified", "internal", "via", "forwards", "authority", "actor", "accepted_by"),
         )  # fmt: skip
@@ -195,7 +195,7 @@ class QuickWay:
             return None
         plan = self.rules.plan
         planned = bool(plan.named(kind, name) or plan.violations(kind, name, {}))
-        value = self._parts.name({"kind": kind, "name": name})
+        value = self._parts.name({"kind": kind, "name": name, "use": plan.is_use(kind, name)})
         actor = plan.actor_of_name(kind, name)
         found = RememberedName(value, plan.clear_properties(kind, name), kind, name, actor, planned)
         if getsizeof(name) <= _REMEMBERED_BYTES:

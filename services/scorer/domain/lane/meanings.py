@@ -14,6 +14,7 @@ from typing import NamedTuple
 from services.scorer.domain.accounts.kinds import kinds_of
 from services.shared.tracking_plan.plan import EventPlan, TrackingPlan, plain, words
 from services.shared.tracking_plan.state_names import PLANNED_ABSENCES, closed, opened
+from services.shared.tracking_plan.use import is_use
 
 PLAIN = 0
 NO_ACTIVITY = -1
@@ -54,11 +55,6 @@ class Meaning(NamedTuple):
         """Whether it answers a survey."""
         return self.survey != _NONE
 
-    @property
-    def is_use(self) -> bool:
-        """Whether it is use of the product."""
-        return not self.is_case and not self.is_answer and not self.is_absence
-
 
 class Meanings:
     """The meanings of one plan."""
@@ -78,10 +74,11 @@ class Meanings:
         """Number what the plan's events and pages mean."""
         self.kinds = kinds_of(plan)
         self._plan = plan
-        meant = {self._meaning(event) for event in (*plan.events.values(), *plan.pages.values())} - {Meaning()}
-        named = sorted(meant, key=lambda meaning: (not meaning.is_use, meaning))
+        planned = (*plan.events.values(), *plan.pages.values())
+        meant = {self._meaning(event): is_use(event) for event in planned if words(event)}
+        named = sorted(meant, key=lambda meaning: (not meant[meaning], meaning))
         self.all: tuple[Meaning, ...] = (Meaning(), *named)
-        self.last_use = sum(meaning.is_use for meaning in named)
+        self.last_use = sum(meant.values())
         self._events = self._numbered(plan.events)
         self._pages = self._numbered(plan.pages)
         self.cache: dict[str, int] = {}
@@ -105,7 +102,7 @@ class Meanings:
     def _numbered(self, events: Mapping[str, EventPlan]) -> dict[str, int]:
         numbers = {meaning: number for number, meaning in enumerate(self.all)}
         return {
-            plain(name): NO_ACTIVITY if event.means == "ignored" else numbers[self._meaning(event)]
+            plain(name): numbers[self._meaning(event)] if words(event) or is_use(event) else NO_ACTIVITY
             for name, event in events.items()
         }
 

@@ -168,7 +168,7 @@ class HistoryPointAnswer(TypedDict):
 
 
 class ActiveDayAnswer(TypedDict):
-    """What happened on one day."""
+    """Use of the product on one day, by the tracking plan that ingest had."""
 
     day: str | None
     events: int
@@ -251,7 +251,11 @@ class AccountAnswer(TypedDict):
 
 
 class EventAnswer(TypedDict):
-    """An event, by its place on the log; `properties` and `extra` are JSON texts."""
+    """
+    An event, by its place on the log; `properties` and `extra` are JSON texts.
+
+    `use` says whether the tracking plan that ingest had counts it as use of the product.
+    """
 
     topic: str
     partition: int
@@ -270,6 +274,7 @@ class EventAnswer(TypedDict):
     actor: str
     kind: str
     name: str
+    use: bool
     occurred_at: str
     received_at: str
     skew_ms: int

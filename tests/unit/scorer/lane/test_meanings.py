@@ -36,7 +36,6 @@ def test_an_event_may_be_a_count_a_milestone_and_a_feature_at_once() -> None:
     kinds = meanings.kinds
     meaning = meanings.all[meanings.number("REPORT  exported")]
 
-    assert meaning.is_use
     assert meaning.counts == (kinds.counts["exports"], kinds.counts["work"])
     assert (meaning.milestones, meaning.features) == ((kinds.milestones["first_export"],), (0,))
     assert 0 < meanings.number("Query Run") <= meanings.last_use < meanings.number("Ticket-Opened")

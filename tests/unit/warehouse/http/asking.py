@@ -14,6 +14,7 @@ from services.warehouse.http.app import query_app
 from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import Queries
+from tests.support.plans import marked
 from tests.support.warehouse_events import example
 
 TODAY = 20_423  # 2025-12-01
@@ -53,10 +54,8 @@ def signal(offset: int, account: str, number: int = 1, *, days_ago: int = 0, **c
 
 
 def event(offset: int, account: str, *, days_ago: int = 0, **changes: Any) -> tuple[str, Row]:
-    value = example(
-        "usage_event/examples/track.json",
-        **{"account": account, "event_id": f"e{offset}", "occurred_at": NOW - days_ago * DAY_MS, **changes},
-    )
+    sent = {"kind": "TRACK", "name": "Report Exported", "occurred_at": NOW - days_ago * DAY_MS, **changes}
+    value = example("usage_event/examples/track.json", **{"account": account, "event_id": f"e{offset}", **marked(sent)})
     return of("usage-events", offset, "usage_event", value)
 
 
