@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -106,7 +107,11 @@ def test_what_is_no_file_is_written_to_and_stays(tmp_path: Path) -> None:
     assert (tmp_path / "pipe").is_fifo()
 
 
-def test_a_report_that_cannot_be_written_whole_leaves_the_one_before(tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_whole_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Python would keep a cut copy of a module that is imported below for the first time, and fail at each import after it.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     file = tmp_path / "report.md"
     file.write_text("the report of last week")
     part = ReportPart("events", ["a line"] * 1_000, [], cast(Any, None))
