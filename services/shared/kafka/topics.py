@@ -18,6 +18,7 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
     for_code,
 )
+from tenacity import retry, retry_if_result, stop_after_attempt, wait_fixed
 
 from schemas.topics import INSTALLATION, TOPICS, Topic
 from services.shared.counts import counted
@@ -28,8 +29,8 @@ from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topic_configs import configs
 
 _LEADERS_WITHIN_S = 30.0
-_LOOKS_AGAIN = 2
-"""How often a topic is looked for again that is not there."""
+_LOOKS = 3
+"""How often a topic is looked for that is not there."""
 _LOOK_AGAIN_AFTER_S = 1.0
 
 
@@ -171,11 +172,6 @@ async def misfits(kafka: KafkaSettings, topics: Iterable[Topic]) -> list[str]:
     record_of_partitions = kafka.scoped(INSTALLATION)
     names = list(dict.fromkeys((*wanted, record_of_partitions)))
     counts, missing = await _seen(kafka, names)
-    for _ in range(_LOOKS_AGAIN):
-        if not missing:
-            break
-        await asyncio.sleep(_LOOK_AGAIN_AFTER_S)
-        counts, missing = await _seen(kafka, names)
     problems = [absence(name, code) for name, code in missing.items()]
     held = await installation.recorded(kafka) if record_of_partitions not in missing else None
     if held is not None and held != kafka.partitions:
@@ -189,6 +185,12 @@ async def misfits(kafka: KafkaSettings, topics: Iterable[Topic]) -> list[str]:
     return problems
 
 
+@retry(
+    retry=retry_if_result(lambda seen: bool(seen[1])),
+    stop=stop_after_attempt(_LOOKS),
+    wait=wait_fixed(_LOOK_AGAIN_AFTER_S),
+    retry_error_callback=lambda last: last.outcome and last.outcome.result(),
+)
 async def _seen(kafka: KafkaSettings, names: list[str]) -> tuple[dict[str, int], dict[str, int]]:
     """Return the number of partitions of each topic that is there, and the error code of each that is not."""
     async with admin(kafka) as client:
