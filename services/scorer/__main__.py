@@ -63,7 +63,7 @@ async def run(
     metrics = ScorerMetrics(registry)
     log.info("model_in_force", extra={"version": model.fingerprint})
     for measure, lacks in not_taken(kinds_of(plan).state).items():
-        log.warning("measure_not_taken", extra={"measure": measure, "not_declared": lacks})
+        log.info("measure_not_taken", extra={"measure": measure, "not_declared": lacks})
     metrics.accounts_cap.set(settings.accounts)
     metrics.plan.labels(fingerprint(plan)).set(1)
     metrics.model.labels(model.fingerprint).set(1)

@@ -34,7 +34,7 @@ class DataFeed:
     call: str
     event: str
     fields: Mapping[str, Any]
-    """Properties of a track call, traits of a group call."""
+    """Properties of a track call, traits of a group or identify call."""
     signals: tuple[str, ...] = ()
     """Shipped rules that cannot fire without it."""
 
@@ -81,6 +81,8 @@ FEEDS = (
         "absence", frozenset({"absences.planned"}), ("absence_days_left",), (), "track", "Planned Absence",
         {"from": "2026-12-21", "to": "2027-01-03", "scope": "account"},
     ),
+    DataFeed("features", frozenset({"people.features"}), (), ("features_used_28",), "track", "Report Shared", {}),
+    DataFeed("roles", frozenset({"people.roles"}), ("roles_gone",), (), "identify", "", {"role": "admin"}),
 )  # fmt: skip
 
 
@@ -137,6 +139,8 @@ def code_of(feed: DataFeed) -> str:
     fields = json.dumps(feed.fields, ensure_ascii=False)
     if feed.call == "group":
         return f'analytics.group("acme", {fields})'
+    if feed.call == "identify":
+        return f'analytics.identify("ann", {fields})'
     return f'analytics.track({json.dumps(feed.event)}, {fields}, {{"context": {{"groupId": "acme"}}}})'
 
 
@@ -145,6 +149,8 @@ def curl_of(feed: DataFeed, ingest: str) -> str:
     body: dict[str, Any] = {"userId": "ann"}
     if feed.call == "group":
         body |= {"groupId": "acme", "traits": feed.fields}
+    elif feed.call == "identify":
+        body |= {"traits": feed.fields, "context": {"groupId": "acme"}}
     else:
         body |= {"event": feed.event, "properties": feed.fields, "context": {"groupId": "acme"}}
     return (

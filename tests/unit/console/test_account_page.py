@@ -282,6 +282,33 @@ async def test_regular_people_who_stopped_are_not_answered_with_nobody() -> None
 
 
 @pytest.mark.parametrize(
+    ("counted", "told"),
+    [
+        ({"roles_gone": 1.0}, ["nobody of one role had been active for four weeks"]),
+        ({"roles_gone": 0.0, "features_dropped": 2.0}, ["2 features that had been in use were not used any more"]),
+        (
+            {"features_dropped": 1.0, "roles_gone": 2.0},
+            ["nobody of 2 roles had been", "one feature that had been in use"],
+        ),
+        ({"roles_gone": 0.0, "features_dropped": 0.0}, []),
+        ({}, []),
+    ],
+)
+async def test_roles_with_nobody_left_and_features_no_longer_used_are_told(
+    counted: dict[str, float], told: list[str]
+) -> None:
+    own = MemoryStore()
+    own.insert("account_health", [health(1, "acme", measures=numbered(counted))])
+    async with client_of(app_over(own)) as client:
+        page = (await client.get("/accounts/acme")).text
+
+    answer = page[page.index('id="left"') : page.index('id="risky"')]
+    assert all(sentence in answer for sentence in told)
+    assert ("of one role" in answer or "roles had" in answer) == bool(counted.get("roles_gone"))
+    assert ("feature" in answer) == bool(counted.get("features_dropped"))
+
+
+@pytest.mark.parametrize(
     ("silent", "active_again", "answer"),
     [
         (11.0, False, "Everyone: nobody has been active since Nov 20, 2025."),

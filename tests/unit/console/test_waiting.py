@@ -7,7 +7,7 @@ from schemas.measures import MEASURES
 from services.alerter.domain.conditions import measures_in
 from services.alerter.rule_files import load_rules
 from services.console.pages.waiting import FEEDS, code_of, curl_of
-from services.shared.plan_file import default_plan
+from services.shared.plan_file import B2B_SAAS_PLAN_FILE, default_plan, read_plan_file
 
 
 def feeds_of(measure: str) -> set[str]:
@@ -47,6 +47,8 @@ def test_calls_to_copy_are_what_the_default_plan_understands() -> None:
         assert code_of(feed).startswith(f"analytics.{feed.call}(")
         if feed.call == "group":
             assert body["traits"].keys() <= plan.group_traits.keys()
+        elif feed.call == "identify":
+            assert body["traits"].keys() <= read_plan_file(B2B_SAAS_PLAN_FILE).identify_traits.keys()
         elif feed.name != "use":
             assert body["event"] in plan.events
             assert body["properties"].keys() <= plan.events[body["event"]].properties.keys()

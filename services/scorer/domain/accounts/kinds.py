@@ -9,6 +9,7 @@ never taken for that of another name.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from services.shared.tracking_plan.plan import TrackingPlan, fact_type, facts, named
 from services.shared.tracking_plan.state_names import (
@@ -22,6 +23,8 @@ from services.shared.tracking_plan.state_names import (
 
 Scale = tuple[int, int]
 """Lowest and highest score of a survey."""
+Depth = Literal["core", "deep"]
+"""Whether all customers need a feature, or it shows skill."""
 
 
 class Names(dict[str, int]):
@@ -41,7 +44,19 @@ class Names(dict[str, int]):
 class Kinds:
     """The names of each kind, with their places. Shared by all accounts of a lane; never changed."""
 
-    __slots__ = ("answers", "cases", "counts", "facts", "features", "milestones", "roles", "scales", "state", "types")
+    __slots__ = (
+        "answers",
+        "cases",
+        "counts",
+        "depths",
+        "facts",
+        "features",
+        "milestones",
+        "roles",
+        "scales",
+        "state",
+        "types",
+    )
 
     def __init__(  # noqa: PLR0913 - one a kind
         self,
@@ -51,12 +66,12 @@ class Kinds:
         facts: Mapping[str, FactType] | None = None,
         milestones: Iterable[str] = (),
         roles: Iterable[str] = (),
-        features: Iterable[str] = (),
+        features: Mapping[str, Depth] | None = None,
         *,
         absences: bool = False,
     ) -> None:
         """Number the declared names; those that every account has come first."""
-        answers, facts = answers or {}, facts or {}
+        answers, facts, features = answers or {}, facts or {}, features or {}
         sorts = sorted(cases)
         of_cases = [name for sort in sorts for name in (opened(sort), closed(sort))]
         self.counts = Names((*counts, *of_cases), COUNTS_OF_ALL)
@@ -69,6 +84,7 @@ class Kinds:
         self.milestones = Names(milestones, (FIRST_ACTIVITY,))
         self.roles = Names(roles)
         self.features = Names(features)
+        self.depths = {name: features[name] for name in self.features}
         of_people = ["active", *(["roles"] if self.roles else []), *(["features"] if self.features else [])]
         named: dict[str, Iterable[str]] = {
             "counts": self.counts,

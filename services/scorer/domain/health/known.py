@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.survey_answers import Sentiment
+from services.scorer.domain.health.adoption import Adoption, adoption
 from services.scorer.domain.health.lifecycle_stage import first_start, stage, start_day
 from services.scorer.domain.health.usage import Usage, usage_of
 from services.shared.tracking_plan.state_names import WELL_KNOWN
@@ -50,6 +51,8 @@ class Known(NamedTuple):
 
     Of the state in AGES. A measure with `fresh_days` whose first need is not among these is refused at import.
     """
+    adoption: Adoption | None = None
+    """None: the plan declares no features."""
 
 
 AGES = ("answers.nps",)
@@ -85,6 +88,7 @@ def known_of(account: Account, at: int, closed_day: int, levels: list[float], *,
         first_value_day=account.milestone("first_value"),
         fleet_level=levels[0],
         newest={"answers.nps": answers.latest_at},
+        adoption=adoption(account, closed_day) if account.kinds.features else None,
     )
 
 

@@ -1,7 +1,8 @@
-"""How many people use it, against the usual number and the seats, and what part agents and integrations have."""
+"""How many people use how much of it, against the usual number and the seats, and what part agents and integrations have."""
 
 from __future__ import annotations
 
+from services.scorer.domain.health import adoption
 from services.scorer.domain.health.known import Known
 from services.scorer.domain.health.measures.registry import measure
 
@@ -103,3 +104,28 @@ def agents_28(known: Known) -> float | None:
 @measure
 def integrations_28(known: Known) -> float | None:
     return known.usage.acting.integrations if known.usage.acting else None
+
+
+@measure
+def features_used_28(known: Known) -> float | None:
+    return known.adoption.used if known.adoption else None
+
+
+@measure
+def features_dropped(known: Known) -> float | None:
+    return known.adoption.dropped if known.adoption else None
+
+
+@measure
+def core_features_unused(known: Known) -> float | None:
+    return known.adoption.core_unused if known.adoption else None
+
+
+@measure
+def deep_people_28(known: Known) -> float | None:
+    return known.adoption.deep_people if known.adoption else None
+
+
+@measure
+def roles_gone(known: Known) -> float | None:
+    return adoption.roles_gone(known.account, known.day - 1)
