@@ -20,6 +20,7 @@ from services.ingest.connections import canned, upgrades
 from services.ingest.connections.canned import Canned
 from services.ingest.connections.lingering import LingeringTransport
 from services.ingest.connections.places import Places
+from services.shared.http.pipelining import PipeliningProtocol
 
 KEEP = "tidemark.keep"
 """
@@ -49,21 +50,17 @@ class _Refused(Exception):
 class ConnectionBounds:
     """What the connections of one server share."""
 
-    request_timeout_s: float
     max_connections: int
     closed: Callable[[str], None]
     crowded: Callable[[str], None]
     places: Places[_DeadlineProtocol] = field(default_factory=Places)
 
 
-class _DeadlineProtocol(HttpToolsProtocol):
+class _DeadlineProtocol(PipeliningProtocol):
     """Starts a timer with the connection and with each incomplete request; stops it when one is complete."""
 
     bounds: ClassVar[ConnectionBounds]
-    transport: Any
     _deadline: asyncio.TimerHandle | None = None
-    _unread: asyncio.TimerHandle | None = None
-    """Runs while the client does not read its answers."""
     _complete = False
     _in_headers = False
     _wire_bytes = 0
@@ -76,8 +73,6 @@ class _DeadlineProtocol(HttpToolsProtocol):
     """Whether what comes is no longer looked at."""
     _ended = False
     """Whether the client has closed its side."""
-    _running: Any = None
-    """The cycle that is being answered, or was last."""
     _receiving: Any = None
     """The cycle of which a body is still to come."""
     _kept: Any = None
@@ -88,7 +83,7 @@ class _DeadlineProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(LingeringTransport(transport, self.loop, self._owed))  # type: ignore[arg-type]
         transport.set_write_buffer_limits(high=0)  # so that it is known when anything was not read
-        self._deadline = self.loop.call_later(self.bounds.request_timeout_s, self._expire)
+        self._deadline = self.loop.call_later(self.within_s, self._expire)
         if not self._crowded():
             self.bounds.places.wait(self)
             return
@@ -141,7 +136,7 @@ class _DeadlineProtocol(HttpToolsProtocol):
         if self._complete or self._deaf:
             return
         if self._deadline is None:
-            self._deadline = self.loop.call_later(self.bounds.request_timeout_s, self._expire)
+            self._deadline = self.loop.call_later(self.within_s, self._expire)
         if self._in_headers:
             self._wire_bytes += len(data)
             if self._wire_bytes > _MAX_HEADER_BYTES:
@@ -217,26 +212,8 @@ class _DeadlineProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.bounds.places.leave(self)
         self._stop()
-        if self._unread is not None:
-            self._unread.cancel()
         self.transport.lost()
-        running = self._running  # uvicorn tells only the newest
-        if running is not None and not running.response_complete:
-            running.disconnected = True
-            running.message_event.set()
-        self.pipeline.clear()
         super().connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        if self._unread is None:
-            self._unread = self.loop.call_later(self.bounds.request_timeout_s, self._not_read)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
 
     def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio allows
         """Called when the client will send no more: what is complete gets its answer all the same."""
@@ -252,7 +229,6 @@ class _DeadlineProtocol(HttpToolsProtocol):
         return True
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        self._running = cycle
         self._waiting_bytes -= len(cycle.body)
         super()._start_asgi_task(cycle, app)
 
@@ -314,9 +290,6 @@ class _DeadlineProtocol(HttpToolsProtocol):
         self.transport.write(self._last.encode(origins[0] if origins else b""))
         self.transport.close()
 
-    def _answering(self) -> bool:
-        return self._running is not None and not self._running.response_complete
-
     def _owed(self) -> bool:
         """Return whether the client may still be sending."""
         return not self._ended and (self._deaf or self._in_headers or self._receiving is not None)
@@ -327,8 +300,6 @@ class _DeadlineProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _not_read(self) -> None:
-        """Called when a client has let an answer lie for too long: it would hold its place for ever."""
-        self._unread = None
         self.bounds.closed("unread")
         self.transport.close_now()
 
@@ -358,6 +329,7 @@ def protocol(
     """
 
     class Bounded(_DeadlineProtocol):
-        bounds = ConnectionBounds(request_timeout_s, max_connections, closed, crowded)
+        within_s = request_timeout_s
+        bounds = ConnectionBounds(max_connections, closed, crowded)
 
     return Bounded

@@ -15,6 +15,8 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from services.shared.http.pipelining import PipeliningProtocol
+
 log = logging.getLogger(__name__)
 _faults = logging.getLogger(f"{__name__}.faults")
 """What uvicorn says of a connection, but what is the client's fault: each such request would be a line or two."""
@@ -38,17 +40,13 @@ class _TooMany(Exception):
     """Stops the parser."""
 
 
-class _Bounded(HttpToolsProtocol):
+class _Bounded(PipeliningProtocol):
     most: ClassVar[int]
-    within_s: ClassVar[float]
     idle: ClassVar[dict[_Bounded, None]]
     """Connections without a complete request, those that have been so for longest first."""
     told_at: ClassVar[float]
     cycle: Any
-    _running: Any = None
-    """The cycle that is being answered, or was last."""
     _arriving: asyncio.TimerHandle | None = None
-    _unread: asyncio.TimerHandle | None = None
     _bytes = 0
     _body_bytes = 0
 
@@ -101,28 +99,9 @@ class _Bounded(HttpToolsProtocol):
             self.idle[self] = None
         super().on_response_complete()
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        if self._unread is None:
-            self._unread = self.loop.call_later(self.within_s, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._read()
-
     def connection_lost(self, exc: Exception | None) -> None:
         self._arrived()
-        self._read()
-        running = self._running  # uvicorn tells only the newest
-        if running is not None and not running.response_complete:
-            running.disconnected = True
-            running.message_event.set()
-        self.pipeline.clear()
         super().connection_lost(exc)
-
-    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        self._running = cycle
-        super()._start_asgi_task(cycle, app)
 
     def _expect(self) -> None:
         if self._arriving is None:
@@ -133,11 +112,6 @@ class _Bounded(HttpToolsProtocol):
         if self._arriving is not None:
             self._arriving.cancel()
             self._arriving = None
-
-    def _read(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
 
     def _late(self) -> None:
         self._arriving = None
