@@ -165,20 +165,6 @@ async def test_requests_never_fill_what_is_kept_for_probes(monkeypatch: pytest.M
             writer.close()
 
 
-async def test_who_closes_its_side_after_a_request_gets_the_answer(ingest: Any, slow_log: asyncio.Event) -> None:
-    body = json.dumps(GOOD).encode()
-    reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
-    writer.write(b"POST /v1/track HTTP/1.1\r\nHost: x\r\n" + KNOWN + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-    writer.write_eof()
-    answer = asyncio.create_task(reader.read())
-    done, _ = await asyncio.wait([answer], timeout=0.3)
-    assert not done
-    slow_log.set()
-
-    assert (await asyncio.wait_for(answer, 5)).startswith(b"HTTP/1.1 200")
-    writer.close()
-
-
 @pytest.mark.parametrize("known", [True, False])
 async def test_who_does_not_read_its_answers_loses_its_place(known: bool) -> None:
     settings = IngestSettings(request_timeout_s=0.5)

@@ -31,20 +31,6 @@ async def start(*arguments: str, **environment: str) -> asyncio.subprocess.Proce
     )
 
 
-async def test_every_configuration_error_is_listed_at_once(tmp_path: Path) -> None:
-    process = await start(
-        "--check-config",
-        TIDEMARK_HTTP_PORT="70000",
-        TIDEMARK_INGEST_MAX_BODY_BYTES="none",
-        KAFKA_BOOTSTRAP_SERVERS="nowhere",
-    )
-    _, said = await process.communicate()
-
-    assert process.returncode == 2
-    for variable in (b"TIDEMARK_HTTP_PORT", b"TIDEMARK_INGEST_MAX_BODY_BYTES", b"KAFKA_BOOTSTRAP_SERVERS"):
-        assert variable in said
-
-
 async def test_a_missing_write_keys_file_is_a_configuration_error(tmp_path: Path) -> None:
     process = await start("--check-config", TIDEMARK_WRITE_KEYS_FILE=str(tmp_path / "missing"))
     _, said = await process.communicate()

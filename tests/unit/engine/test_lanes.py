@@ -58,19 +58,6 @@ async def test_a_service_is_told_when_a_lane_has_left_and_a_task_that_still_hold
     assert told == [(0, False), (1, True)]
 
 
-async def test_the_alarm_of_a_stopped_lane_leaves_with_it() -> None:
-    metrics = EngineMetrics(CollectorRegistry())
-    lanes = Lanes([SPEC], Host(committed=3), metrics)
-    lanes.assign([("events", 0)], generation=1)
-    await until(lambda: lanes.of("events")[0].stopped)
-    assert [s.value for m in metrics.stopped.collect() for s in m.samples] == [1]
-
-    lanes.assign([], generation=2)
-
-    assert [s.value for m in metrics.stopped.collect() for s in m.samples] == []
-    await lanes.close()
-
-
 async def test_an_opening_is_thrown_away_when_a_generation_was_missed() -> None:
     host = Host()
     host.may_load.clear()

@@ -11,11 +11,6 @@ from services.warehouse.clickhouse.store import open_server
 from tests.support.served import stub
 
 
-def test_a_good_configuration_is_said_to_be_good(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--check-config"]) == 0
-    assert "good" in capsys.readouterr().out
-
-
 def test_all_configuration_errors_are_listed_without_the_secrets(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from services.scorer.domain.lane.clock import LONGEST_STEP_MS, SWEEP_MS
 from services.scorer.domain.lane.controls import StepTooLong
-from tests.support.scorer import DAY, UsageLane, at, clock, closes, days_of, fleet, measures, tick
+from tests.support.scorer import DAY, UsageLane, at, clock, closes, fleet, measures, tick
 
 MINUTE = 60_000
 
@@ -62,38 +62,6 @@ def test_an_ingest_25_hours_ahead_moves_nothing_and_its_events_count_when_they_c
     assert lane.state.accounts["acme"].events_today == 1000
     assert not lane.partials()
     assert not lane.rejections()
-
-
-def test_a_broker_a_day_ahead_for_a_minute_moves_nothing() -> None:
-    lane = UsageLane(start=at(0, 8))
-    for second in range(180):
-        now = at(0, 8) + second * 1000
-        wrong = now + 86_400_000 if 60 <= second < 120 else now
-        lane.event(f"e{second}", when=now, appended_at=wrong)
-        lane.tick(now, appended_at=wrong)
-
-    assert lane.state.clock.now == at(0, 8) + 179_000
-    assert lane.state.accounts["acme"].events_today == 180
-    assert not lane.partials()
-
-
-def test_a_broker_two_hours_behind_over_midnight_closes_no_day_early_and_loses_nothing() -> None:
-    lane = UsageLane(start=at(0, 22))
-    for minute in range(360):
-        now = at(0, 22) + minute * MINUTE
-        appended = now - 2 * 3_600_000 if 30 <= minute < 200 else now
-        lane.event(f"e{minute}", when=now, appended_at=appended)
-        if lane.partials():
-            assert appended >= at(1)
-    lane.tick(at(2))
-
-    ledger = lane.state.ledger
-    assert (ledger.applied, ledger.dead_lettered, ledger.too_late) == (360, 0, 0)
-    assert (
-        sum(events for events, _ in days_of(lane.state.accounts["acme"]).values())
-        + lane.state.accounts["acme"].events_today
-        == 360
-    )
 
 
 # long steps
