@@ -17,7 +17,6 @@ import logging
 import sys
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -84,9 +83,8 @@ async def run(
     async with serving(app, process.http_host, process.http_port):
         working = asyncio.create_task(worker.run())
         stopping = asyncio.create_task(stop.wait())
-        ticking = asyncio.create_task(_tick(worker, kafka, metrics)) if settings.ticks else asyncio.Future[None]()
-        ends: list[asyncio.Future[Any]] = [working, stopping, ticking]
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        ticking = asyncio.create_task(_tick(worker, kafka, metrics))
+        await asyncio.wait([working, stopping, ticking], return_when=asyncio.FIRST_COMPLETED)
         ticking.cancel()
         stopping.cancel()
         worker.stop()

@@ -45,8 +45,6 @@ class ScorerSettings(PlanSettings):
     """Users whose accounts a partition remembers, about 400 bytes each; those not seen for longest are forgotten."""
     user_bytes: int = Field(USER_BYTES, ge=1 << 20, validation_alias="TIDEMARK_ATTRIBUTION_USERS_BYTES")
     """The same in bytes, not counting Python's overhead. This bound is reached if somebody sends very long account ids."""
-    ticks: bool = Field(True, validation_alias="TIDEMARK_SCORER_TICKS")
-    """Whether this process sends ticks to its lanes; turn it off for a replay."""
 
     @property
     def waiting_bounds(self) -> WaitingBounds:
