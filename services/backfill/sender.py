@@ -45,7 +45,6 @@ class AnsweredEvent(msgspec.Struct):
 
     index: int
     verdict: str
-    message_id: str = ""
     code: str = ""
     field: str = ""
     detail: str = ""

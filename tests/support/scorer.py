@@ -221,7 +221,8 @@ class UsageLane(LaneByHand):
             other.state.restore(key, value)
         for key, value in other._ids.items():
             other.state.ids.load(key, value)
-        other.state.restored()
+        for _ in other.state.restoring():
+            pass
         return other
 
     def _next(self) -> int:

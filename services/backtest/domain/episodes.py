@@ -29,11 +29,6 @@ class Episode(msgspec.Struct, frozen=True, array_like=True):
         """When it fired."""
         return self.steps[0][0]
 
-    @property
-    def severity(self) -> int:
-        """The highest that it reached."""
-        return self.steps[-1][1]
-
     def since(self, severity: int) -> int | None:
         """Return when it first had this severity or a higher one; None: it never did."""
         return next((at for at, reached in self.steps if reached >= severity), None)

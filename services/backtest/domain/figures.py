@@ -78,8 +78,6 @@ class BacktestFigures:
     """By SIZES."""
     rules: list[RuleFigures]
     calibration: list[Decile]
-    tuned_days: int
-    """The days of silence that have about as many onsets as Tidemark; chosen on this very history."""
 
     @property
     def ours(self) -> AlarmFigures:
@@ -136,7 +134,6 @@ def figures(
         sizes={size: measured(few, partial(_of_size, *size)) for size in SIZES},
         rules=_rules(said, grid, weeks, resampling),
         calibration=deciles(score[~np.isnan(score)], weeks.loss[~np.isnan(score)]),
-        tuned_days=tuned_days,
     )
 
 

@@ -125,10 +125,6 @@ class Supervisor:
         """Start a program; do not wait for it."""
         self._rpc.startProcess(name, False)
 
-    def stop(self, name: str) -> None:
-        """Stop a program and wait for its end."""
-        self._rpc.stopProcess(name, True)
-
     def processes(self) -> list[dict[str, Any]]:
         """Return what supervisord knows of each program: name, statename, pid, start, exitstatus, ..."""
         return cast("list[dict[str, Any]]", self._rpc.getAllProcessInfo())

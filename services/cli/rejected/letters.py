@@ -63,11 +63,6 @@ class Letter:
         except msgspec.MsgspecError:
             return None
 
-    @property
-    def environment(self) -> str:
-        """Return the environment of the write key, empty where it is not known."""
-        return self.facts.environment if self.facts else ""
-
 
 @dataclass(frozen=True, slots=True)
 class Wanted:

@@ -107,7 +107,6 @@ class Replayer:
         self._any_source = any_source
         self._report = report
         self._open = AsyncExitStack()
-        self._http: httpx.AsyncClient
         self._out: AIOKafkaProducer
         self._asking = asyncio.Lock()
         self._clients: dict[tuple[str, str], httpx.AsyncClient | None] = {}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from services.cli.rejected.fates import Fate, Way
 from services.cli.rejected.letters import Letter
@@ -67,7 +66,3 @@ class ReplayTally:
         refusal = self.refused.setdefault(code, Refusal())
         refusal.count += 1
         refusal.example = refusal.example or f"{letter.place}: {said}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it for JSON."""
-        return asdict(self)

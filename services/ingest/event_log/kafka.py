@@ -64,7 +64,6 @@ class KafkaEventLog:
         why: Callable[[], str] = str,
     ) -> None:
         """Take what tells the topics that are absent from the cluster now, each with what is wrong, and why brokers do not answer."""
-        self._kafka = kafka
         self._bounds = bounds
         self._metrics = metrics
         self._why = why

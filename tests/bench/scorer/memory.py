@@ -57,7 +57,8 @@ def restored(file: Path) -> UsageState:
     state = UsageState(DUPLICATE_IDS, kinds_of(default_plan()))
     for key, value in read(file):
         state.restore(key, value)
-    state.restored()
+    for _ in state.restoring():
+        pass
     return state
 
 

@@ -33,7 +33,8 @@ def lane_of(records: dict[bytes, bytes], written: int = NEWEST, plan: TrackingPl
     lane = UsageLane(plan, start=0, written=written)
     for key, value in records.items():
         lane.state.restore(key, value)
-    lane.state.restored()
+    for _ in lane.state.restoring():
+        pass
     return lane
 
 

@@ -185,10 +185,6 @@ class DuplicateWindow:
         runs = sum(run.nbytes for block in self.blocks for run in block.runs)
         return runs + int(sum(f.bloom.size_in_bits for f in self._filters) // 8)
 
-    def identities(self) -> set[int]:
-        """Return all that is remembered: for tests and for a look inside."""
-        return self._tail.union(*(run.tolist() for block in self.blocks for run in block.runs))
-
     def take_changes(self) -> Iterator[tuple[bytes, bytes | None]]:
         """Return and forget what is to be written: new identities, and deletions, not too many at once but after `clear`."""
         self._flush_fresh()
@@ -209,13 +205,12 @@ class DuplicateWindow:
         _, hour, number, record = _KEY.unpack(key)
         self._loaded.setdefault((hour, number), []).append((record, np.frombuffer(value, "<u8").astype(np.uint64)))
 
-    def loaded(self, hour: int, oldest: tuple[int, int], shortened: int) -> None:
-        """Rebuild runs and filters after the last record, for a lane whose log stands at `hour`."""
-        for _ in self.loading(hour, oldest, shortened):
-            pass
-
     def loading(self, hour: int, oldest: tuple[int, int], shortened: int) -> Iterator[None]:
-        """Do the same in steps of about `SEAL` identities, 10 ms each: a full window takes seconds in one go."""
+        """
+        Rebuild runs and filters after the last record, for a lane whose log stands at `hour`.
+
+        In steps of about `SEAL` identities, 10 ms each: a full window takes seconds in one go.
+        """
         self.hour = hour
         self.oldest = oldest
         self.shortened = shortened

@@ -50,11 +50,6 @@ class Meaning(NamedTuple):
         """Whether it opens or closes a case."""
         return self.case != _NONE
 
-    @property
-    def is_answer(self) -> bool:
-        """Whether it answers a survey."""
-        return self.survey != _NONE
-
 
 class Meanings:
     """The meanings of one plan."""

@@ -71,7 +71,7 @@ def encode_clock(clock: LaneClock, tally: FleetTally, ids: DuplicateWindow, writ
 
 def decode_clock(value: bytes) -> tuple[LaneClock, FleetTally, tuple[int, tuple[int, int], int]]:
     """
-    Return clock, tally and what `DuplicateWindow.loaded` takes.
+    Return clock, tally and what `DuplicateWindow.loading` takes.
 
     Raises:
         IncompatibleState: it was written in a newer format.

@@ -192,13 +192,8 @@ class UsageState:
         elif key == LEDGER_KEY:
             self.ledger = decode_counters(value, LedgerCounters)
 
-    def restored(self) -> None:
-        """Finish after the last record of both stores."""
-        for _ in self.restoring():
-            pass
-
     def restoring(self) -> Iterator[None]:
-        """Do the same in steps that each take a few milliseconds."""
+        """Finish after the last record of both stores, in steps that each take a few milliseconds."""
         clock = self.clock
         done = (slice_of(clock.cursor), clock.cursor) if clock.cursor else (-1, "")
         for n, (name, value) in enumerate(self._hot_records.items()):

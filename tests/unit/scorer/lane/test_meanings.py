@@ -90,7 +90,8 @@ def test_a_dimension_that_a_new_plan_has_no_state_for_counts_no_more() -> None:
     bare = UsageLane(plan=read_plan(default_without("cases.")), start=0)
     for key, value in lane.state_records().items():
         bare.state.restore(key, value)
-    bare.state.restored()
+    for _ in bare.state.restoring():
+        pass
 
     assert lane.state.connected - bare.state.connected == {"support"}
 

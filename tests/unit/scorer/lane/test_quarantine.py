@@ -99,7 +99,8 @@ def test_an_account_whose_day_cannot_be_closed_is_named(monkeypatch: pytest.Monk
     again = UsageLane(start=0)
     for key, value in before.items():
         again.state.restore(key, value)
-    again.state.restored()
+    for _ in again.state.restoring():
+        pass
     again._records = dict(before)
     again.fold.quarantine(fault.value.key, fault.value.detail, frozen=True)
     again.tick(at(1, 1))
