@@ -48,10 +48,6 @@ def demo(
     ] = 8080,
     data: Annotated[Path, typer.Option(help="Folder for all data.")] = DATA,
     fresh: Annotated[bool, typer.Option("--fresh", help="Delete the data and start over.")] = False,
-    seed: Annotated[
-        int | None,
-        typer.Option(help="Seed of the simulation; another one gives other customers.", show_default="7, or as before"),
-    ] = None,
     weeks: Annotated[
         int | None, typer.Option(min=1, max=35, help="Weeks of history.", show_default="35, or as before")
     ] = None,
@@ -74,7 +70,7 @@ def demo(
     interrupt_on_signals()
     if fresh:
         delete(data)
-    require_same(data, seed, weeks)
+    require_same(data, weeks)
     os.environ.setdefault("TIDEMARK_CONSOLE_CURRENCY", "EUR")
     started = time.monotonic()
     try:
@@ -83,7 +79,7 @@ def demo(
             address = stack.state.addresses["warehouse"]
             console.print(f"\nThe console: {address}/\n", style="bold", soft_wrap=True)
             with telling(stack):
-                history = asyncio.run(_past(stack, console, seed, weeks))
+                history = asyncio.run(_past(stack, console, weeks))
                 opened = browser and open_browser(address)
                 where = " The console is open in your browser." if opened else ""
                 console.print(f"\nReady after {time.monotonic() - started:.1f} s.{where}", style="bold")
@@ -97,7 +93,7 @@ def demo(
         raise typer.Exit(1) from None
 
 
-async def _past(stack: Stack, console: Console, seed: int | None, weeks: int | None) -> History:
+async def _past(stack: Stack, console: Console, weeks: int | None) -> History:
     from rich.console import Console as Terminal
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -107,7 +103,7 @@ async def _past(stack: Stack, console: Console, seed: int | None, weeks: int | N
     from services.cli.local.stack_state import find
     from services.scorer.lane_facts import read_lanes, read_positions
 
-    history = DemoHistory(remembered(stack.data, seed, weeks, time.time_ns() // 1_000_000))
+    history = DemoHistory(remembered(stack.data, weeks, time.time_ns() // 1_000_000))
     weeks = history.history.weeks
     running = find(stack.data)
     began = told_at = time.monotonic()

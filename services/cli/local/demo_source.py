@@ -18,21 +18,21 @@ from services.shared.units import DAY_MS
 from services.simulator import History
 
 FILE = "demo.json"
-SEED, WEEKS = 7, 35
-"""Of a demo that nobody asked to be another one."""
+SEED = 7
+WEEKS = 35
+"""Of a demo that nobody asked to be a shorter one."""
 
 
 class Remembered(msgspec.Struct, frozen=True):
     """What a demo's data folder is the demo of."""
 
-    seed: int
     until_ms: int
     weeks: int
 
 
-def require_same(data: Path, seed: int | None, weeks: int | None) -> None:
+def require_same(data: Path, weeks: int | None) -> None:
     """
-    Check that a data folder has no other demo than the one that is asked for; None asks for whichever there is.
+    Check that a data folder has no demo of another length than is asked for; None asks for whichever there is.
 
     Raises:
         Fatal: it has.
@@ -40,23 +40,23 @@ def require_same(data: Path, seed: int | None, weeks: int | None) -> None:
     if not (data / FILE).exists():
         return
     kept = _kept(data)
-    if seed not in (None, kept.seed) or weeks not in (None, kept.weeks):
+    if weeks not in (None, kept.weeks):
         raise Fatal(
-            f"{data} has the demo of seed {kept.seed} with {kept.weeks} weeks: leave out --seed and --weeks to go on with it,"
-            " give --fresh to start over, or name another --data"
+            f"{data} has the demo of {kept.weeks} weeks: leave out --weeks to go on with it, give --fresh to start over, or"
+            " name another --data"
         )
 
 
-def remembered(data: Path, seed: int | None, weeks: int | None, now_ms: int) -> History:
+def remembered(data: Path, weeks: int | None, now_ms: int) -> History:
     """Return the history of a data folder; a folder without one gets the history that ends now."""
     file = data / FILE
     if not file.exists():
-        new = Remembered(SEED if seed is None else seed, now_ms, WEEKS if weeks is None else weeks)
+        new = Remembered(now_ms, WEEKS if weeks is None else weeks)
         draft = file.with_suffix(".draft")
         draft.write_bytes(msgspec.json.encode(new))
         draft.replace(file)
     kept = _kept(data)
-    return History(kept.seed, kept.until_ms, kept.weeks)
+    return History(SEED, kept.until_ms, kept.weeks)
 
 
 def _kept(data: Path) -> Remembered:

@@ -17,8 +17,8 @@ NOW_MS = 1_800_000_000_000
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Return the folder of a demo of seed 9 and 4 weeks."""
-    demo_source.remembered(tmp_path, 9, 4, NOW_MS)
+    """Return the folder of a demo of 4 weeks."""
+    demo_source.remembered(tmp_path, 4, NOW_MS)
     lock_file(tmp_path).touch()
     (tmp_path / "kafka").mkdir()
     (tmp_path / "kafka" / "segment").write_text("events")
@@ -27,16 +27,15 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_a_second_start_goes_on_with_the_first_ones_history(data: Path) -> None:
-    demo_source.require_same(data, None, None)
-    demo_source.require_same(data, 9, 4)
+    demo_source.require_same(data, None)
+    demo_source.require_same(data, 4)
 
-    assert demo_source.remembered(data, None, None, NOW_MS + 1) == History(9, NOW_MS, 4)
+    assert demo_source.remembered(data, None, NOW_MS + 1) == History(7, NOW_MS, 4)
 
 
-@pytest.mark.parametrize(("seed", "weeks"), [(7, None), (None, 35), (9, 35)])
-def test_another_history_than_the_folders_is_refused(data: Path, seed: int | None, weeks: int | None) -> None:
-    with pytest.raises(Fatal, match=r"has the demo of seed 9 with 4 weeks: .*--fresh"):
-        demo_source.require_same(data, seed, weeks)
+def test_another_history_than_the_folders_is_refused(data: Path) -> None:
+    with pytest.raises(Fatal, match=r"has the demo of 4 weeks: .*--fresh"):
+        demo_source.require_same(data, 35)
 
 
 def test_all_data_of_a_demo_is_deleted(data: Path) -> None:
