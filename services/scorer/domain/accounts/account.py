@@ -14,24 +14,16 @@ import numpy.typing as npt
 
 from services.scorer.domain.accounts.absences import Absences, forget_past
 from services.scorer.domain.accounts.active_users import ActiveUsers
-from services.scorer.domain.accounts.cases import Cases, forget_closed, is_open, open_since
-from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS, SPAN, DailyCounts, Days
+from services.scorer.domain.accounts.cases import Cases, forget_closed, open_since
+from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS, DailyCounts, Days
 from services.scorer.domain.accounts.facts import Facts, Since, Value
 from services.scorer.domain.accounts.kinds import Kinds
 from services.scorer.domain.accounts.roles import Roles, role_code
-from services.scorer.domain.accounts.survey_answers import KEEP_MS, Answers, Sentiment, sentiment
-from services.shared.units import DAY_MS
+from services.scorer.domain.accounts.survey_answers import Answers, Sentiment, sentiment
 
 CALM, TOUCHED, RESTATED, URGENT = range(4)
 """Why the account is to be evaluated, if at all; the greatest reason counts."""
 
-REST_AFTER_DAYS = 42
-REST_EVERY_DAYS = 7
-DEEP_REST_EVERY_DAYS = 28
-ASLEEP_AFTER_DAYS = 448
-"""The last evaluation: whatever fired before all windows were empty has been open for longer than 180 days by then."""
-OVERDUE_DAYS = 42
-"""How long a renewal that passed without a newer date is still looked at each day."""
 NEVER = -1
 
 
@@ -208,43 +200,3 @@ class Account:
             if cases and forget_closed(cases, midnight):
                 forgot = True
         return changed or forgot, changed
-
-    def resting(self, day: int) -> bool:
-        """
-        Return whether the close of `day` needs no evaluation: nothing came in for six weeks, nothing is waited for.
-
-        All windows have been empty for two weeks by then, and what still moves, the usual level that fades out of
-        the baseline, moves slowly: one evaluation a week follows it. After 256 days that has gone, too. Then one in four
-        weeks is only for the signals that are open: the alerter has no other time than that of snapshots.
-        """
-        idle = day - self.touched_day
-        every = REST_EVERY_DAYS if idle <= SPAN else DEEP_REST_EVERY_DAYS
-        return idle > REST_AFTER_DAYS and idle % every != 0 and not self._awaits(day)
-
-    def forgettable(self, day: int) -> bool:
-        """
-        Return whether nothing is lost by forgetting the account: nobody mentioned it for 256 days, and nothing is open.
-
-        A contract, a revenue or a renewal keeps it, except where the renewal passed as long ago: that customer has left.
-        """
-        if day - self.touched_day <= SPAN or self._awaits(day):
-            return False
-        renewal = self.fact("renewal_day")
-        if isinstance(renewal, int):
-            return day - renewal > SPAN
-        return self.fact("contract_start_day") is None and not self.fact("revenue")
-
-    def asleep(self, day: int) -> bool:
-        """Return whether nothing came in for 448 days and nothing is waited for."""
-        return day - self.touched_day >= ASLEEP_AFTER_DAYS and not self._awaits(day)
-
-    def _awaits(self, day: int) -> bool:
-        """Return whether time alone will change the account: an open case, an answer that ages, a renewal near or due."""
-        for cases in self.cases or ():
-            if cases and any(is_open(times) for times in cases.values()):
-                return True
-        for answers in self.survey_answers or ():
-            if answers and any(day * DAY_MS - at <= KEEP_MS for at, _ in answers.values()):
-                return True
-        renewal = self.fact("renewal_day")
-        return isinstance(renewal, int) and renewal >= day - OVERDUE_DAYS

@@ -13,6 +13,7 @@ from typing import Any
 
 from services.scorer.domain.accounts.account import CALM, RESTATED, TOUCHED, URGENT, Account
 from services.scorer.domain.accounts.active_users import WEEKS
+from services.scorer.domain.accounts.resting import is_asleep, is_forgettable, is_resting
 from services.scorer.domain.fleet import SEGMENT, FleetTally
 from services.scorer.domain.health import last_evaluation
 from services.scorer.domain.health.model import Model
@@ -223,7 +224,7 @@ class DayClose:
             account = state.accounts[name]
             if not state.frozen(name):
                 self.close(account)
-                if account.forgettable(clock.closed_day) and name not in state.quarantined:
+                if is_forgettable(account, clock.closed_day) and name not in state.quarantined:
                     state.forget(account)
                     state.outcomes.append(Forgotten(name, clock.now, clock.driven or account.historical))
             clock.cursor = name
@@ -266,8 +267,8 @@ class DayClose:
         people = 0
         for done, name in enumerate(state.order.after(clock.cursor, slices), 1):
             account = state.accounts[name]
-            if not account.dormant and not account.resting(day) and account.open_day > day:
-                if account.asleep(day):
+            if not account.dormant and not is_resting(account, day) and account.open_day > day:
+                if is_asleep(account, day):
                     account.dormant = True
                     state.hot.add(name)
                 self.evaluate(account, "DAY_CLOSE", only_if_changed=False)

@@ -9,6 +9,7 @@ import pytest
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.facts import Facts
 from services.scorer.domain.accounts.kinds import kinds_of
+from services.scorer.domain.accounts.resting import is_asleep, is_forgettable, is_resting
 from services.shared.units import DAY_MS
 from tests.support.scorer import DAY, PLAN
 
@@ -26,7 +27,7 @@ def account(**facts: Any) -> Account:
 
 def evaluated(found: Account, first: int, last: int) -> list[int]:
     """Return the days from `first` to `last`, counted from the first test day, whose close evaluates it."""
-    return [day for day in range(first, last + 1) if not found.resting(DAY + day)]
+    return [day for day in range(first, last + 1) if not is_resting(found, DAY + day)]
 
 
 def test_an_idle_account_is_evaluated_daily_then_weekly_and_after_256_days_each_four_weeks() -> None:
@@ -37,9 +38,9 @@ def test_an_idle_account_is_evaluated_daily_then_weekly_and_after_256_days_each_
 def test_the_last_evaluation_is_after_448_days_but_for_what_time_alone_will_change() -> None:
     found, awaited = account(), account(renewal_day=DAY + 500)
 
-    assert [found.asleep(DAY + day) for day in (447, 448, 449)] == [False, True, True]
+    assert [is_asleep(found, DAY + day) for day in (447, 448, 449)] == [False, True, True]
     assert evaluated(found, 440, 448) == [448]
-    assert not awaited.asleep(DAY + 448)
+    assert not is_asleep(awaited, DAY + 448)
 
 
 def test_a_renewal_keeps_an_account_awake_until_six_weeks_after_it() -> None:
@@ -73,4 +74,4 @@ def test_an_account_can_be_forgotten_256_days_after_it_was_mentioned_and_its_ren
 ) -> None:
     found = account(**facts)
 
-    assert next((day for day in range(600) if found.forgettable(DAY + day)), None) == from_day
+    assert next((day for day in range(600) if is_forgettable(found, DAY + day)), None) == from_day
