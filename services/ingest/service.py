@@ -85,7 +85,7 @@ class IngestService:
         if len(body) > SMALL or submission.replay is not None or self._turns.over():
             return None
         try:
-            request = request_of(submission, Body([body]), key, received_at, self._name, self._rules)
+            request = request_of(submission, Body([body]), key, received_at, self._name)
         except Rejected:
             return None
         return self._judging.at_once(request, submission)
@@ -108,7 +108,7 @@ class IngestService:
             terms.events(key, len(body.events))
             rules = self._rules_for(submission)
             try:
-                request = request_of(submission, _denied(body, rules), key, received_at, self._name, rules)
+                request = request_of(submission, _denied(body, rules), key, received_at, self._name)
             except Rejected as error:
                 return error, key
             if request.sent_at is not None:

@@ -10,7 +10,7 @@ from services.ingest import replaying
 from services.ingest.domain import timing
 from services.ingest.domain.body import Body
 from services.ingest.domain.members import kind_named
-from services.ingest.domain.request import Request, Rules
+from services.ingest.domain.request import Request
 from services.ingest.errors import Code
 from services.ingest.judged import EventResult
 from services.ingest.write_keys.keys import WriteKey
@@ -83,7 +83,7 @@ class Terms(Protocol):
         """
 
 
-def request_of(submission: Submission, body: Body, key: WriteKey, received_at: int, name: str, rules: Rules) -> Request:
+def request_of(submission: Submission, body: Body, key: WriteKey, received_at: int, name: str) -> Request:
     """
     Return what holds for all events of a body; `name` is who accepts them.
 
@@ -101,7 +101,7 @@ def request_of(submission: Submission, body: Body, key: WriteKey, received_at: i
         )
     replay = submission.replay
     if replay is not None:
-        replaying.check(replay, key, len(body.events), received_at + rules.limits.future_ms)
+        replaying.check(replay, key, len(body.events), received_at + timing.FUTURE_MS)
     return Request(
         source=key.source,
         environment=key.environment,

@@ -89,12 +89,12 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
     timestamp = event.get("timestamp")
     stamp = timing.to_millis(event.get("originalTimestamp") if timestamp is None else timestamp, "timestamp")
     if request.backfill:
-        occurred_at, skew = timing.historical(stamp, request.received_at, limits), 0
+        occurred_at, skew = timing.historical(stamp, request.received_at), 0
     else:
         sent_at = request.sent_at
         if sent_at is None and "sentAt" in event:
             sent_at = timing.sent_at_millis(event["sentAt"])
-        occurred_at, skew = timing.occurred(stamp, sent_at, request.first_received_at or request.received_at, limits)
+        occurred_at, skew = timing.occurred(stamp, sent_at, request.first_received_at or request.received_at)
     received_at = request.received_of(occurred_at)
     beside = Beside(said_actor, bool(person.user), received_at // DAY_MS, request.client == "browser")
     violations = checked(rules.plan, request.plan_mode, kind, name, properties, beside)

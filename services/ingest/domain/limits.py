@@ -32,5 +32,3 @@ class Limits:
     id_chars: int = 256
     name_chars: int = 1_024
     depth: int = 32
-    future_ms: int = 24 * 3600 * 1000
-    """How far after its receipt an event may claim to have happened, once the client's clock is corrected."""

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.ingest.domain.limits import Limits
 from services.ingest.errors import Code
 from services.shared.errors import Rejected
-from services.shared.units import HOUR_MS, read_time
+from services.shared.units import DAY_MS, HOUR_MS, read_time
 
+FUTURE_MS = DAY_MS
+"""How far after its receipt an event may claim to have happened, once the client's clock is corrected."""
 _EPOCH_MS = range(10**11, 10**13)
 """Integers taken for milliseconds since 1970 (years 1973 to 2286); smaller ones may be seconds, so are refused."""
 
@@ -52,12 +53,12 @@ def sent_at_millis(value: Any) -> int | None:
         return None
 
 
-def occurred(timestamp: int | None, sent_at: int | None, received_at: int, limits: Limits) -> tuple[int, int]:
+def occurred(timestamp: int | None, sent_at: int | None, received_at: int) -> tuple[int, int]:
     """
     Return when the event happened and the correction that was applied, both in milliseconds.
 
     A `sentAt` of over a day before the timestamp is not believed. A corrected time later than its receipt, by up
-    to `limits.future_ms`, is set to the receipt.
+    to `FUTURE_MS`, is set to the receipt.
 
     Raises:
         Rejected: the time is before 1970, or further in the future than that.
@@ -67,28 +68,28 @@ def occurred(timestamp: int | None, sent_at: int | None, received_at: int, limit
     if timestamp < 0:
         raise _before_1970()
     corrected = timestamp
-    if sent_at is not None and sent_at >= timestamp - limits.future_ms:
+    if sent_at is not None and sent_at >= timestamp - FUTURE_MS:
         corrected = max(0, received_at - (sent_at - timestamp))
     if corrected > received_at:
-        if corrected > received_at + limits.future_ms:
-            raise _ahead(corrected - received_at, limits, "correct the sender's clock, or send sentAt")
+        if corrected > received_at + FUTURE_MS:
+            raise _ahead(corrected - received_at, "correct the sender's clock, or send sentAt")
         corrected = received_at
     return corrected, corrected - timestamp
 
 
-def historical(timestamp: int | None, received_at: int, limits: Limits) -> int:
+def historical(timestamp: int | None, received_at: int) -> int:
     """
     Return when an event of a backfill happened: as it says, uncorrected.
 
     Raises:
-        Rejected: it does not say, or the time is before 1970, or further in the future than `limits.future_ms`.
+        Rejected: it does not say, or the time is before 1970, or further in the future than `FUTURE_MS`.
     """
     if timestamp is None:
         raise Rejected(Code.MISSING_FIELD, "timestamp", "an event of a backfill needs timestamp")
     if timestamp < 0:
         raise _before_1970()
-    if timestamp > received_at + limits.future_ms:
-        raise _ahead(timestamp - received_at, limits, "send what has happened")
+    if timestamp > received_at + FUTURE_MS:
+        raise _ahead(timestamp - received_at, "send what has happened")
     return timestamp
 
 
@@ -96,8 +97,6 @@ def _before_1970() -> Rejected:
     return Rejected(Code.TIMESTAMP_OUT_OF_RANGE, "timestamp", "times before 1970 are not taken")
 
 
-def _ahead(by_ms: int, limits: Limits, do: str) -> Rejected:
-    detail = (
-        f"the time is over {by_ms // HOUR_MS} hours ahead, and up to {limits.future_ms // HOUR_MS} are accepted; {do}"
-    )
+def _ahead(by_ms: int, do: str) -> Rejected:
+    detail = f"the time is over {by_ms // HOUR_MS} hours ahead, and up to {FUTURE_MS // HOUR_MS} are accepted; {do}"
     return Rejected(Code.TIMESTAMP_IN_FUTURE, "timestamp", detail)

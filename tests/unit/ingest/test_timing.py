@@ -6,38 +6,36 @@ from collections.abc import Callable
 
 import pytest
 
-from services.ingest.domain.limits import Limits
 from services.ingest.domain.request import Request
 from services.ingest.domain.timing import historical, occurred, to_millis
 from services.shared.errors import Rejected
 from services.shared.units import DAY_MS, HOUR_MS
 
 NOW = 1_800_000_000_000
-LIMITS = Limits()
 
 
 def test_a_sent_time_is_believed_up_to_a_day_before_the_event() -> None:
     happened = NOW - HOUR_MS
 
-    assert occurred(happened, happened - DAY_MS, NOW, LIMITS) == (NOW, HOUR_MS)
-    assert occurred(happened, happened - DAY_MS - 1, NOW, LIMITS) == (happened, 0)
+    assert occurred(happened, happened - DAY_MS, NOW) == (NOW, HOUR_MS)
+    assert occurred(happened, happened - DAY_MS - 1, NOW) == (happened, 0)
 
 
 def test_a_time_is_taken_up_to_a_day_ahead_and_no_millisecond_more() -> None:
-    assert occurred(NOW + DAY_MS, None, NOW, LIMITS) == (NOW, -DAY_MS)
+    assert occurred(NOW + DAY_MS, None, NOW) == (NOW, -DAY_MS)
     for ahead in (NOW + DAY_MS + 1, NOW + 100 * DAY_MS):
         with pytest.raises(Rejected) as refused:
-            occurred(ahead, None, NOW, LIMITS)
+            occurred(ahead, None, NOW)
         assert refused.value.code == "timestamp_in_future"
 
 
 def test_an_event_that_waited_for_longer_than_since_1970_is_of_1970() -> None:
-    assert occurred(0, NOW + 1, NOW, LIMITS) == (0, 0)
+    assert occurred(0, NOW + 1, NOW) == (0, 0)
 
 
 @pytest.mark.parametrize(
     "when",
-    [lambda at: occurred(at, None, NOW, LIMITS)[0], lambda at: historical(at, NOW, LIMITS)],
+    [lambda at: occurred(at, None, NOW)[0], lambda at: historical(at, NOW)],
     ids=["live", "of a backfill"],
 )
 def test_the_first_millisecond_of_1970_is_taken_and_the_one_before_is_not(when: Callable[[int], int]) -> None:
@@ -49,7 +47,7 @@ def test_the_first_millisecond_of_1970_is_taken_and_the_one_before_is_not(when: 
 
 def test_an_event_of_a_backfill_says_when_it_happened() -> None:
     with pytest.raises(Rejected) as refused:
-        historical(None, NOW, LIMITS)
+        historical(None, NOW)
 
     assert (refused.value.code, refused.value.field) == ("missing_field", "timestamp")
 

@@ -226,6 +226,4 @@ class QuickRequest:
         if sent_at is None and event.sentAt is not None:
             sent_at = timing.sent_at_millis(event.sentAt)
         stamp = event.originalTimestamp if event.timestamp is None else event.timestamp
-        return timing.occurred(
-            timing.to_millis(stamp, "timestamp"), sent_at, request.received_at, self._way.rules.limits
-        )
+        return timing.occurred(timing.to_millis(stamp, "timestamp"), sent_at, request.received_at)
