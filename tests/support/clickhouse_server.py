@@ -6,8 +6,9 @@ of its own, asked over a socket by the client library that production uses. The 
 is the HTTP interface, as far as clickhouse-connect uses it: query in the address or the body, parameters, settings, Native
 blocks both ways, compressed bodies, users, errors by status and code.
 
-Run it with `python -m tests.support.clickhouse_server FOLDER`; it prints its port. It takes queries for as long as its
-standard input is open.
+Run it with `python -m tests.support.clickhouse_server FOLDER [CONFIG]`; it prints its port. It takes queries for as long as its
+standard input is open. CONFIG is a configuration file of ClickHouse: with `users_config` it may name a file that says what the
+engine's user, `default`, may do; everybody who gives the password is that user.
 """
 
 from __future__ import annotations
@@ -79,8 +80,8 @@ _connect: Any = chdb.connect  # two packages bring this module, one with types a
 class _Engine:
     """The engine, a new session with each query as the HTTP interface has it."""
 
-    def __init__(self, folder: Path) -> None:
-        self._address = str(folder)
+    def __init__(self, folder: Path, config: Path | None) -> None:
+        self._address = str(folder) if config is None else f"{folder}?config-file={config}"
         # While a handle is open the engine stays up.
         self._kept = _connect(self._address)
 
@@ -152,9 +153,9 @@ def _form(content_type: str, body: bytes) -> dict[str, str]:
     return {str(part.get_param("name", header="content-disposition")): str(part.get_content()) for part in parts}
 
 
-def application(folder: Path) -> Starlette:
+def application(folder: Path, config: Path | None = None) -> Starlette:
     """Return the HTTP interface over an engine with its files in `folder`."""
-    engine = _Engine(folder)
+    engine = _Engine(folder, config)
 
     async def query(request: Request) -> Response:
         if not _allowed(request):
@@ -210,7 +211,8 @@ def main() -> None:
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     listening.listen()
-    server = uvicorn.Server(uvicorn.Config(application(Path(sys.argv[1])), log_level="warning", lifespan="off"))
+    served = application(*map(Path, sys.argv[1:]))
+    server = uvicorn.Server(uvicorn.Config(served, log_level="warning", lifespan="off"))
 
     def end() -> None:
         sys.stdin.buffer.read()
@@ -223,10 +225,10 @@ def main() -> None:
 
 
 @contextmanager
-def clickhouse_server(folder: Path) -> Iterator[str]:
+def clickhouse_server(folder: Path, config: Path | None = None) -> Iterator[str]:
     """Run the server in a process of its own; give its address, as CLICKHOUSE_URL takes it."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.clickhouse_server", str(folder)],
+        [sys.executable, "-m", "tests.support.clickhouse_server", str(folder), *([str(config)] if config else [])],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
