@@ -149,6 +149,7 @@ class Warehouse:
     def _opening_failed(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         self._not_open = why(error)
+        self._metrics.failures.inc()
         log.warning("store_does_not_open", extra={"error": str(error), "attempt": state.attempt_number})
 
     def _open(self) -> ClickHouseStore:

@@ -25,7 +25,7 @@ class WarehouseMetrics:
         )
         self.failures = Counter(
             "tidemark_warehouse_failures_total",
-            "Failed attempts to write a batch; they are repeated.",
+            "Failed attempts to open the store, or to write a batch; they are repeated.",
             registry=registry,
         )
         self.insert = Histogram(

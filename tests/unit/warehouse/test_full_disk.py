@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
@@ -27,6 +28,8 @@ WRITE_FAILED = (
     "Code: 75. DB::ErrnoException: Cannot write to file /data/x: , errno: 28, strerror: No space left on device."
     " (CANNOT_WRITE_TO_FILE_DESCRIPTOR)"
 )
+
+_FAILURES = re.compile(r"^tidemark_warehouse_failures_total (\S+)$", re.MULTILINE)
 
 
 @contextmanager
@@ -69,7 +72,11 @@ async def test_a_warehouse_that_finds_its_disk_full_says_so_and_stops_when_it_is
         )
         running = asyncio.create_task(warehouse.run(stop))
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client, asyncio.timeout(30):
-            while "full" not in (said := await _ready(client)):
+            while "full" not in (said := await _page(client, "/readyz")):
+                assert not running.done()
+                await asyncio.sleep(0.05)
+            # What the alert TidemarkWarehouseFails counts: a disk that is full ends the embedded store, which then does not open.
+            while float(_FAILURES.findall(await _page(client, "/metrics"))[0]) < 2:
                 assert not running.done()
                 await asyncio.sleep(0.05)
         stop.set()
@@ -78,8 +85,8 @@ async def test_a_warehouse_that_finds_its_disk_full_says_so_and_stops_when_it_is
     assert "the disk of the store is full" in said
 
 
-async def _ready(client: httpx.AsyncClient) -> str:
+async def _page(client: httpx.AsyncClient, path: str) -> str:
     try:
-        return (await client.get("/readyz")).text
+        return (await client.get(path)).text
     except httpx.TransportError:
         return ""
