@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.shared.engine.errors import ChangelogBehind, SourceBehind, SourceGap
+from services.shared.engine.errors import ChangelogBehind, SourceBehind, SourceGap, SourceRecreated
 from services.shared.engine.lane.lane import Lane
 from services.shared.engine.lane.metrics import LaneMetrics
 from services.shared.engine.lane.states import LanePhase
@@ -71,6 +71,23 @@ async def test_a_lane_whose_source_is_truncated_while_it_asks_stops(monkeypatch:
     assert host.counts() == {b"a": 1}
     await lane.hold()
     lane.resume()
+    await lane.close()
+    assert not host.failed
+
+
+async def test_an_answer_in_another_topic_of_that_name_is_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The source was recreated while the lane asked, and has outgrown the record that did."""
+    monkeypatch.setattr("services.shared.engine.lane.look_ahead._LOOK_EVERY_S", 0.001)
+    host = Host(topic_id=b"1" * 16)
+    lane = await running(host)
+    lane.receive(chunk(0, "1", "ask"))
+    await until(lambda: lane.stopped is not None and "look 2" in host.asked)
+
+    host.topic_id = b"2" * 16
+    host.further.append(SourceRecord("events", 0, 7, b"a", b"answer"))
+
+    await until(lambda: isinstance(lane.stopped, SourceRecreated), 5)
+    assert host.counts() == {b"a": 1}
     await lane.close()
     assert not host.failed
 

@@ -18,7 +18,7 @@ from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec
 from services.shared.engine.worker.lanes import Lanes
 from tests.support.waiting import until
-from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, new_lanes, turns
+from tests.unit.engine.lane_host import PATIENT, QUICK, SPEC, Host, chunk, new_lanes, turns
 
 
 async def test_an_assignment_closes_lost_lanes_opens_new_ones_and_leaves_the_rest_alone() -> None:
@@ -199,6 +199,26 @@ async def test_a_lane_whose_consumer_goes_on_behind_records_that_are_gone_stops_
 
     await until(lambda: lane.stopped)
     assert "5 records are gone" in str(lanes.not_ready())
+    await lanes.close()
+
+
+async def test_a_lane_that_is_rebuilt_stops_once_the_end_of_what_it_folds_in_silence_is_gone() -> None:
+    """The lane has not come there: what is written there now was never given out, and would not be."""
+    host = Host(settings=QUICK.model_copy(update={"rebuild": True}), committed=5, end=5)
+    lanes = new_lanes(host)
+    lanes.assign([("events", 0)], generation=1)
+    lane = lanes.of("events")[0]
+    lanes.receive("events", chunk(0, "1", "1"))
+    await until(lambda: lane.durable.offset == 2)
+    lanes.observe(lambda _home: (2, 5), now=0.0)
+    await turns()
+    assert lane.ready
+
+    host.end = 3
+    lanes.observe(lambda _home: (2, 3), now=0.0)
+
+    await until(lambda: lane.stopped)
+    assert "the log ends at 3, but the lane has folded up to 5" in str(lanes.not_ready())
     await lanes.close()
 
 

@@ -52,9 +52,7 @@ def start(
         there = _ids(bounds.state_ids)
         if any(there.get(store, id_) != id_ for store, id_ in _ids(committed.state_ids).items()):
             raise ChangelogRecreated(topic, partition)
-        until = committed.quiet_until
-        if until is not None and bounds.end < until.offset:  # nor was what comes next here
-            raise SourceBehind(topic, partition, bounds.end, until.offset)
+        check_silence(topic, partition, committed.quiet_until, bounds)
     if position is None:
         return Position(bounds.earliest)
     check(topic, partition, position.offset, bounds)
@@ -101,6 +99,17 @@ def check(topic: str, partition: int, offset: int, bounds: Bounds) -> None:
         raise SourceBehind(topic, partition, bounds.end, offset)
     if bounds.earliest > offset:
         raise SourceGap(topic, partition, offset, bounds.earliest)
+
+
+def check_silence(topic: str, partition: int, until: Position | None, bounds: Bounds) -> None:
+    """
+    Compare the position up to which a lane that is being rebuilt gives nothing out with what exists of its source.
+
+    Raises:
+        SourceBehind: the source ends before it, and what comes next was never given out.
+    """
+    if until is not None and bounds.end < until.offset:
+        raise SourceBehind(topic, partition, bounds.end, until.offset)
 
 
 def check_id(topic: str, partition: int, folded: bytes, found: bytes) -> None:

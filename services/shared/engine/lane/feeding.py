@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 from services.shared.engine.chunk import Chunk
 from services.shared.engine.errors import LaneStopped, SourceGap
 from services.shared.engine.fold.runner import LaneRunner
-from services.shared.engine.fold.start import check, check_id
+from services.shared.engine.fold.start import check, check_id, check_silence
 from services.shared.engine.lane.commits import Commits
 from services.shared.engine.lane.intake import Intake, Missed
 from services.shared.engine.lane.metrics import LaneMetrics
@@ -147,6 +147,7 @@ class Feeding:
         topic, partition = runner.spec.topic, runner.partition
         bounds = await self._host.bounds(topic, partition)
         check_id(topic, partition, runner.topic_id, bounds.topic_id)
+        check_silence(topic, partition, runner.transaction.quiet_until, bounds)
         try:
             check(topic, partition, self._intake.received, bounds)
         except SourceGap as gap:

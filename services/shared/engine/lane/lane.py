@@ -64,6 +64,13 @@ class Lane:
         return runner.topic_id if runner is not None else UNKNOWN_TOPIC
 
     @property
+    def quiet_until(self) -> int:
+        """The offset up to which a lane that is being rebuilt gives nothing out; 0 in any other."""
+        runner = self._work.runner
+        until = runner.transaction.quiet_until if runner is not None else None
+        return until.offset if until is not None else 0
+
+    @property
     def received(self) -> int:
         """How far the log has been delivered to this lane without a hole; -1 while it does not take chunks."""
         return self._work.intake.received

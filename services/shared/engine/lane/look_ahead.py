@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError
 
 from services.shared.engine.errors import SourceBehind
 from services.shared.engine.fold.runner import LaneRunner
+from services.shared.engine.fold.start import check_id
 from services.shared.engine.lane.ports import LaneHost
 from services.shared.engine.processor import Asks, SourceRecord
 
@@ -24,6 +25,7 @@ async def look_ahead(runner: LaneRunner, host: LaneHost) -> SourceRecord:
 
     Raises:
         SourceBehind: the source ends before that record now: nothing that is appended to it would be its answer.
+        SourceRecreated: what would be its answer is in another topic of that name.
         TypeError: the processor raises `Unanswered` but does not have the methods of `Asks`.
     """
     topic, partition, processor = runner.spec.topic, runner.partition, runner.processor
@@ -33,7 +35,10 @@ async def look_ahead(runner: LaneRunner, host: LaneHost) -> SourceRecord:
     while answer is None:
         await asyncio.sleep(_LOOK_EVERY_S)
         try:
-            answer, at = await host.look_ahead(topic, partition, at, processor.is_answer)
+            found, at = await host.look_ahead(topic, partition, at, processor.is_answer)
+            if found is not None:
+                check_id(topic, partition, runner.topic_id, (await host.bounds(topic, partition)).topic_id)
+            answer = found
         except (KafkaError, OSError) as error:
             log.warning("look_ahead_failed", extra={"topic": topic, "partition": partition, "error": repr(error)})
         if at < runner.offset:

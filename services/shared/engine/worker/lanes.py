@@ -152,7 +152,7 @@ class Lanes:
                 covered, end = known
                 idle = not lane.queued and covered >= end and lane.received >= 0
                 lane.note_behind(0 if idle else max(0, end - lane.next.offset))
-                self._compare(tp, lane, covered)
+                self._compare(tp, lane, covered, end)
                 beyond = max(0, (written(tp) or 0) - end)
                 self._hold(tp, end if beyond and covered >= end else None)
                 view.lag(lane.behind + beyond, lane.queued, now)
@@ -178,13 +178,15 @@ class Lanes:
             if lane.ready and UNKNOWN_TOPIC not in (lane.topic_id, id_) and lane.topic_id != id_:
                 lane.compare()
 
-    def _compare(self, tp: TopicPartition, lane: Lane, covered: int) -> None:
+    def _compare(self, tp: TopicPartition, lane: Lane, covered: int, end: int) -> None:
         """
         Have a lane compare its source where the consumer stands elsewhere than its chunks end, at two looks in a row.
 
         A consumer whose next records are gone, or whose topic is another, goes on at the first that is there. Until one
-        comes, no chunk tells.
+        comes, no chunk tells. Nor does one where a lane that is being rebuilt loses the end of what it has to fold in silence.
         """
+        if lane.ready and end < lane.quiet_until:
+            lane.compare()
         apart = (covered, lane.received)
         if not lane.ready or lane.queued or covered == lane.received:
             self._apart.pop(tp, None)
