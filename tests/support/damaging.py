@@ -9,6 +9,8 @@ from services.shared.kafka.embedded.broker import EmbeddedBroker
 
 HEADER = 61
 """Bytes of a batch before its records."""
+_LENGTH_AT = 8
+"""Where its length is, behind its first offset."""
 
 
 def segment(broker: EmbeddedBroker, name: str) -> Path:
@@ -37,3 +39,10 @@ def erase(broker: EmbeddedBroker, name: str, at: int = 0) -> None:
     with segment(broker, name).open("r+b") as file:
         file.seek(at)
         file.write(bytes(HEADER))
+
+
+def lengthen(broker: EmbeddedBroker, name: str, at: int = 0) -> None:
+    """Say in the header of the batch that begins at a place of the file that it is far longer: it ends behind the file."""
+    with segment(broker, name).open("r+b") as file:
+        file.seek(at + _LENGTH_AT)
+        file.write(struct.pack(">i", 1 << 30))

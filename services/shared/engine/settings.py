@@ -43,7 +43,10 @@ class EngineSettings(Settings):
     fetch_bytes: int = Field(1 << 20, ge=1 << 16, le=_BYTES, validation_alias="TIDEMARK_ENGINE_FETCH_BYTES")
     """Bytes of one partition in one fetch."""
     accept_gap: bool = Field(False, validation_alias="TIDEMARK_ENGINE_ACCEPT_GAP")
-    """Go on, instead of stopping the lane, when retention has deleted source records before they were read."""
+    """
+    Go on, instead of stopping the lane, where source records are gone: retention has deleted them before they were read, or a broker
+    passes over them.
+    """
     rebuild: bool = Field(False, validation_alias="TIDEMARK_ENGINE_REBUILD")
     """
     Make the state of a lane anew from its source, instead of stopping the lane, when its changelogs are empty and its group has

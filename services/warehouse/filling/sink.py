@@ -25,7 +25,7 @@ from services.shared.kafka.clients import consumer as new_consumer
 from services.shared.kafka.fetching.as_read import take_as_read
 from services.shared.kafka.fetching.damage import damaged
 from services.shared.kafka.settings import KafkaSettings
-from services.warehouse.domain.rows import Row
+from services.warehouse.domain.rows import TABLE_OF_TOPIC, Row
 from services.warehouse.erasing import Erasing
 from services.warehouse.filling import batch as batches
 from services.warehouse.filling.lag import Lag
@@ -116,7 +116,7 @@ class KafkaSink:
             fetch_max_wait_ms=_FETCH_WAIT_MS,
         )
         await reader.start()
-        take_as_read(reader)
+        take_as_read(reader, {self._kafka.scoped(topic) for topic in TABLE_OF_TOPIC})  # none is compacted
         try:
             sources = Sources(self._kafka, self._store, self._calls, self._metrics)
             partitions = await sources.partitions()

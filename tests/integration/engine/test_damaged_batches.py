@@ -12,12 +12,15 @@ from aiokafka.admin import RecordsToDelete
 
 from services.shared.engine.errors import DamagedChangelog, DamagedSource
 from services.shared.engine.settings import EngineSettings
+from services.shared.engine.spec import SourceMode
 from services.shared.kafka.clients import admin
 from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.kafka.partition import partition_for
 from tests.support.counting.in_process import working
-from tests.support.counting.trial import CHANGELOG, SOURCE, Trial, trial
-from tests.support.damaging import damage, erase, indexed, segment
+from tests.support.counting.processor import counting_spec
+from tests.support.counting.trial import CHANGELOG, DEAD, OUT, SOURCE, Trial, trial
+from tests.support.damaging import damage, erase, indexed, lengthen, segment
+from tests.support.topic_settings import alter
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
@@ -88,6 +91,35 @@ async def test_a_batch_without_a_header_behind_whole_ones_stops_its_lane_and_no_
 
             assert isinstance(lanes.of(SOURCE)[0].stopped, DamagedSource)
             assert f"{SOURCE}/0: soon after offset 0 the source is damaged" in str(worker.not_ready())
+
+
+@pytest.mark.parametrize("mode", SourceMode)
+async def test_a_batch_that_the_broker_passes_over_stops_its_lane_and_no_other(
+    own_broker: EmbeddedBroker, tmp_path: Path, mode: SourceMode
+) -> None:
+    """Where the header says that a batch is too long, the broker goes on with the next file, or gives nothing for ever."""
+    spec = counting_spec(SOURCE, CHANGELOG, OUT, DEAD, mode)
+    async with trial(own_broker.bootstrap, partitions=3) as log:
+        await alter(log.kafka, SOURCE, {"segment.bytes": str(1 << 20)})
+        per_partition = [next(key for key in KEYS if partition_for(key, 3) == n) for n in range(3)]
+        for n, key in enumerate(per_partition):
+            for _ in range(4 if n == 1 else 1):
+                await log.produce([(key, b"1" * 400_000)])
+            await log.produce([(key, b"1")])
+        for n in (0, 1):
+            lengthen(own_broker, f"{log.scoped(SOURCE)}-{n}", 0)
+
+        async with working(log.kafka, tmp_path, SETTINGS, spec=spec) as worker:
+            lanes = worker.lanes
+            await until(lambda: set(lanes.of(SOURCE)) == {0, 1, 2}, 30)
+            await until(lambda: all(lanes.of(SOURCE)[n].stopped for n in (0, 1)), 30, lambda: str(worker.not_ready()))
+            await until(lambda: lanes.of(SOURCE)[2].durable.offset == 2, 30)
+
+            said = [str(lanes.of(SOURCE)[n].stopped) for n in (0, 1)]
+            assert all(isinstance(lanes.of(SOURCE)[n].stopped, DamagedSource) for n in (0, 1))
+            assert "the broker gives nothing, though the partition goes on" in said[0]
+            assert "offsets 0 to 1 are not given, those behind them are" in said[1]
+            assert set(await log.counts()) == {per_partition[2]}
 
 
 @pytest.mark.parametrize("harm", [damage, erase])

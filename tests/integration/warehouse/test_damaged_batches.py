@@ -15,7 +15,7 @@ from services.warehouse.domain.filters import EventFilter
 from services.warehouse.domain.rows import TABLE_OF_TOPIC
 from services.warehouse.memory.store import MemoryStore
 from tests.integration.warehouse.sinks import EVENT, T0, producing, sinking
-from tests.support.damaging import damage, erase
+from tests.support.damaging import damage, erase, lengthen
 from tests.support.waiting import until
 from tests.support.warehouse_events import example
 
@@ -44,7 +44,7 @@ async def send(kafka: KafkaSettings, name: str, partitions: set[int]) -> set[str
     return set(sent)
 
 
-@pytest.mark.parametrize("harm", [damage, erase])
+@pytest.mark.parametrize("harm", [damage, erase, lengthen])
 async def test_a_damaged_batch_stops_its_partition_and_loses_nothing_of_others(
     own_broker: EmbeddedBroker, harm: Callable[[EmbeddedBroker, str], None]
 ) -> None:

@@ -38,7 +38,7 @@ async def test_a_poll_that_has_waited_through_a_rebalance_takes_nothing_of_what_
         reassignment_in_progress=True, wait_for_assignment=rebalanced, fetch_context=nullcontext
     )
     fetcher = SimpleNamespace(_subscriptions=subscriptions, _closed=False, fetched_records=fetched_records)
-    monkeypatch.setattr(seam, "take_as_read", lambda _: None)
+    monkeypatch.setattr(seam, "take_as_read", lambda *_: None)
     monkeypatch.setattr(seam, "positions", lambda _, wanted: dict.fromkeys(wanted, len(taken)))
 
     found = await thread._fetch_records(SimpleNamespace(_fetcher=fetcher, _closed=False), active, timeout=1)
@@ -79,7 +79,7 @@ async def test_what_was_fetched_beside_a_damaged_batch_is_read_again(monkeypatch
     thread.consumer = SimpleNamespace(flow_active=True)  # type: ignore[assignment]
     thread._damaged = {}
     monkeypatch.setattr(thread, "_ensure_consumer", lambda: consumer)
-    monkeypatch.setattr(seam, "take_as_read", lambda _: None)
+    monkeypatch.setattr(seam, "take_as_read", lambda *_: None)
 
     found = await thread._fetch_records(consumer, {TP(*other), TP(*bad)}, timeout=1)
 

@@ -68,6 +68,7 @@ def make_app(
     )
     transport = Transport(urls, app)
     transport.client_options = kafka.client_options()
+    transport.whole = () if engine.accept_gap else frozenset(map(kafka.scoped, topics))
     app.transport = transport
     app.producer_transport = transport
     for topic in topics:

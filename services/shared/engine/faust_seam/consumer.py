@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any, cast
 
@@ -59,6 +59,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread in which the group's consumer lives."""
 
     Worker = _Expendable
+    whole: Collection[str] = ()
+    """The full names of topics in which nothing may be missing."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -80,6 +82,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         conf = self.app.conf
+        self.whole = transport.whole
         self._assignor = self.app.assignor
         made = AIOKafkaConsumer(
             **transport.client_options,
@@ -119,7 +122,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         if not self._flowing():
             return {}
         fetcher = consumer._fetcher
-        take_as_read(consumer)
+        take_as_read(consumer, self.whole)
         subscriptions = fetcher._subscriptions
         loop = asyncio.get_running_loop()
         deadline = loop.time() + (timeout or 0.0)
@@ -316,3 +319,5 @@ class Transport(driver.Transport):
     Producer = Producer
     client_options: Mapping[str, Any] = {}
     """Connection arguments of every aiokafka client."""
+    whole: Collection[str] = ()
+    """The full names of topics in which nothing may be missing."""

@@ -7,7 +7,8 @@ any other it asks the same broker again at once, a thousand times a second, unti
 
 - a disk of the broker has failed (KAFKA_STORAGE_ERROR), or it has no replica any more: others are asked who leads, and the
   next fetch waits for a moment, as it does after every error;
-- the broker itself finds a batch damaged (CORRUPT_MESSAGE): it raises, as one does whose checksum does not hold.
+- the broker itself finds a batch damaged (CORRUPT_MESSAGE): it raises, as one does whose checksum does not hold;
+- the broker passes over a batch (`holes`): the same.
 
 And what raises for a damaged batch names its partition: aiokafka names it only for a checksum.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
+from collections.abc import Collection
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -32,6 +34,8 @@ from aiokafka.errors import (
 )
 from aiokafka.protocol.fetch import FetchRequest
 
+from services.shared.kafka.fetching.holes import Holes
+
 log = logging.getLogger(__name__)
 
 _KNOWN = frozenset({NoError.errno, OffsetOutOfRangeError.errno, TopicAuthorizationFailedError.errno})
@@ -41,26 +45,33 @@ _ORDINARY = frozenset({NotLeaderForPartitionError.errno, UnknownTopicOrPartition
 
 
 class Results(OrderedDict[TopicPartition, Any]):
-    """A fetcher's results; a batch that is damaged says of which partition it is."""
+    """A fetcher's results; a batch that is damaged, or missing, says of which partition it is."""
+
+    holes = Holes()
+    """What must not be missing."""
 
     def __setitem__(self, tp: TopicPartition, result: Any) -> None:
         records = getattr(result, "_partition_records", None)
         if records is not None and not isinstance(records._records, _Batches):
-            records._records = _Batches(tp, records._records)
+            records._records = _Batches(tp, records, self.holes)
         super().__setitem__(tp, result)
 
 
 class _Batches:
     """The batches of one fetch of a partition."""
 
-    def __init__(self, tp: TopicPartition, batches: Any) -> None:
+    def __init__(self, tp: TopicPartition, read: PartitionRecords, holes: Holes) -> None:
         self._tp = tp
-        self._batches = batches
-        self.has_next = batches.has_next
+        self._read = read
+        self._holes = holes
+        self._batches = read._records
+        self.has_next = self._batches.has_next
 
     def next_batch(self) -> Any:
         try:
-            return self._batches.next_batch()
+            batch = self._batches.next_batch()
+            self._holes.refuse(self._tp, self._read.next_fetch_offset, batch.base_offset)
+            return batch
         except CorruptRecordException as error:
             raise CorruptRecordException(f"{error.args[0] if error.args else error} - {self._tp}") from error
 
@@ -68,17 +79,21 @@ class _Batches:
 class _Damaged:
     """Stands for a batch that the broker does not give."""
 
+    def __init__(self, why: str) -> None:
+        self._why = why
+
     def has_next(self) -> bool:
         return True
 
     def next_batch(self) -> Any:
-        raise CorruptRecordException("the broker cannot read a batch")
+        raise CorruptRecordException(self._why)
 
 
 class _Client:
     """A fetcher's client that looks at what its fetches are answered."""
 
     def __init__(self, fetcher: Fetcher) -> None:
+        self.holes = Holes()
         self._fetcher = fetcher
         self._client = fetcher._client
 
@@ -104,12 +119,14 @@ class _Client:
                 where = {"topic": tp.topic, "partition": tp.partition}
                 log.warning("fetch_refused", extra={**where, "error": for_code(code).__name__})
             if code == CorruptRecordException.errno:
-                self._set_apart(tp, asked[tp])
+                self._set_apart(tp, asked[tp], "the broker cannot read a batch")
+        for tp in self.holes.silent(request, answer):
+            self._set_apart(tp, asked[tp], "the broker gives nothing, though the partition goes on")
         if any(code != CorruptRecordException.errno for code in wrong.values()):
             self._client.force_metadata_update()
             await asyncio.sleep(self._fetcher._retry_backoff)
 
-    def _set_apart(self, tp: TopicPartition, offset: int) -> None:
+    def _set_apart(self, tp: TopicPartition, offset: int, why: str) -> None:
         """Give whoever polls what raises, in place of the records, and ask no more for them until it has."""
         fetcher = self._fetcher
         subscription = fetcher._subscriptions.subscription
@@ -119,7 +136,7 @@ class _Client:
         state = assignment.state_value(tp)
         if not state.has_valid_position or state.position != offset:
             return  # what was asked for is not wanted any more
-        records = PartitionRecords(tp, _Damaged(), None, offset, None, None, True, fetcher._isolation_level)
+        records = PartitionRecords(tp, _Damaged(why), None, offset, None, None, True, fetcher._isolation_level)
         fetcher._records[tp] = FetchResult(
             tp, assignment=assignment, partition_records=records, backoff=fetcher._prefetch_backoff
         )
@@ -132,3 +149,8 @@ def heed_fetches(fetcher: Fetcher) -> None:
     if not isinstance(fetcher._client, _Client):
         fetcher._client = _Client(fetcher)
         fetcher._records = Results(fetcher._records)
+
+
+def expect_whole(fetcher: Fetcher, topics: Collection[str]) -> None:
+    """Have a fetcher that heeds its answers take it for damage where something is missing in topics, by their full names."""
+    fetcher._client.holes = fetcher._records.holes = Holes(topics)

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from services.shared.kafka.fetching.answers import Results, heed_fetches
+from services.shared.kafka.fetching.answers import Results, expect_whole, heed_fetches
 
 
 class _AsRead(Results):
@@ -25,16 +26,18 @@ def _as_read(_tp: TopicPartition, record: Any) -> Any:
     return record
 
 
-def take_as_read(consumer: AIOKafkaConsumer) -> None:
+def take_as_read(consumer: AIOKafkaConsumer, whole: Collection[str] = ()) -> None:
     """
     Have a started consumer yield records as aiokafka's parser makes them, from its next fetch on.
 
-    They have offset, key, value, timestamp, timestamp_type and headers; topic and partition are those asked for.
+    They have offset, key, value, timestamp, timestamp_type and headers; topic and partition are those asked for. `whole` are the full
+    names of topics in which nothing may be missing: those that are not compacted.
     """
     fetcher = consumer._fetcher
     heed_fetches(fetcher)
     if not isinstance(fetcher._records, _AsRead):
         fetcher._records = _AsRead(fetcher._records)
+        expect_whole(fetcher, whole)
         learn_leaders(fetcher)
 
 
