@@ -237,6 +237,47 @@ async def test_a_lane_whose_consumer_has_moved_for_no_reason_reads_again_and_goe
     await lanes.close()
 
 
+async def test_a_lane_that_has_written_nothing_for_a_day_writes_its_position_once_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Otherwise brokers forget its transactional id, and its next record ends the process."""
+    clock = [1000.0]
+    monkeypatch.setattr("services.shared.engine.lane.ownership.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("services.shared.engine.lane.lane.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    host = Host()
+    lanes = new_lanes(host)
+    lanes.assign([("events", 0)], generation=1)
+    lane = lanes.of("events")[0]
+
+    async def a_day_passes() -> None:
+        clock[0] += 86_500
+        lanes.observe(lambda _home: (1, 1), now=0.0)
+        await turns()
+
+    await until(lambda: lane.ready)
+    clock[0] += 80_000
+    lanes.receive("events", chunk(0, "1"))
+    await until(lambda: lane.durable.offset == 1)
+    clock[0] += 80_000
+    lanes.observe(lambda _home: (1, 1), now=0.0)
+    await turns()
+    assert not host.checks
+    await a_day_passes()
+    await a_day_passes()
+    assert [each.position.offset for each in host.checks] == [1, 1]
+    await lanes.hold()
+    await a_day_passes()
+    assert (len(host.checks), lane.ready) == (2, True)
+    host.fenced = True
+    lanes.assign([("events", 0)], generation=2)
+    host.asked.clear()
+    await a_day_passes()
+
+    assert host.asked[:4] == ["holds 1", "close", "fence", "load"]
+    assert not host.failed
+    await lanes.close()
+
+
 async def test_a_lane_that_was_idle_is_not_stalled_when_records_come(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1000.0]
     monkeypatch.setattr("services.shared.engine.lane.work.time", SimpleNamespace(monotonic=lambda: clock[0]))

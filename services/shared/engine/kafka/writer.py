@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import InvalidTransactionTimeout, ProducerFenced
+from aiokafka.errors import InvalidProducerIdMapping, InvalidTransactionTimeout, ProducerFenced
 
 from services.shared.engine.errors import FailStop
 from services.shared.engine.fold.gathering import DEFAULT_LIMIT
@@ -95,7 +95,7 @@ class LaneWriter:
                 f" {2 * self._timeout_s:g} s: {self._late()}"
             ) from error
         except Exception as error:
-            first = self._refused() or error
+            first = self._broken() or self._refused() or error
             raise FailStop(
                 f"the transaction of {self._spec.topic}/{self._partition} up to {transaction.position} failed: "
                 f"{type(first).__name__}: {first}"
@@ -107,7 +107,8 @@ class LaneWriter:
 
         The transaction is empty, at the last position that was committed.
 
-        Whoever opens a lane first starts a writer of its id, which fences this one for good.
+        Whoever opens a lane first starts a writer of its id, which fences this one for good. An id that the coordinator has forgotten
+        (transactional.id.expiration.ms) may be another's as well.
 
         Raises:
             FailStop: it is not certain.
@@ -115,7 +116,7 @@ class LaneWriter:
         try:
             await self.write(transaction)
         except FailStop as error:
-            if isinstance(error.__cause__, ProducerFenced):
+            if isinstance(self._broken() or error.__cause__, ProducerFenced | InvalidProducerIdMapping):
                 return False
             raise
         return True
@@ -147,6 +148,14 @@ class LaneWriter:
         if waiter is None or not waiter.done() or waiter.cancelled():
             return None
         return cast(BaseException | None, waiter.exception())
+
+    def _broken(self) -> BaseException | None:
+        """Return what has ended the task that sends, None where it goes on: aiokafka calls that unexpected, and says no more."""
+        sending = self._producer._sender.sender_task  # noqa: SLF001
+        if sending is None or not sending.done() or sending.cancelled():
+            return None
+        error = cast(BaseException | None, sending.exception())
+        return error if error is None else error.__cause__ or error
 
     def _late(self) -> str:
         """Say who has not answered."""

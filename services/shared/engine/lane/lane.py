@@ -8,6 +8,7 @@ after an error whose outcome is unknown. Its own work is in work.py, and runs in
 from __future__ import annotations
 
 import asyncio
+import time
 
 from services.shared.engine.chunk import Chunk
 from services.shared.engine.errors import DamagedSource, LaneStopped
@@ -18,6 +19,8 @@ from services.shared.engine.lane.work import LaneWork
 from services.shared.engine.position import UNKNOWN_TOPIC, Position
 from services.shared.engine.processor import Processor
 from services.shared.engine.spec import LaneSpec
+
+_KEEP_AFTER_S = 86_400.0
 
 
 class Lane:
@@ -157,6 +160,17 @@ class Lane:
     def doubt(self) -> None:
         """Have the next `resume` check whether another worker has had the lane meanwhile; if so it is opened again."""
         self._work.ownership.doubted = True
+
+    def keep(self) -> None:
+        """
+        Have a lane that has written nothing for a day check whether it is still its own, which writes its position once more.
+
+        Brokers forget whose a transactional id is that is not used for seven days (transactional.id.expiration.ms). The first record
+        of a partition after such a time would end the process.
+        """
+        silent = time.monotonic() - self._work.ownership.spoke_at
+        if self._work.life.state is LaneState.RUNNING and silent > _KEEP_AFTER_S:
+            self._work.life.move(LaneEvent.DOUBT)
 
     def abandon(self) -> None:
         """Start nothing more from now on; `close` waits for what is under way."""

@@ -28,6 +28,8 @@ class Ownership:
         """Nothing is fenced before the first `claim`."""
         self.doubted = False
         """Whether another may have claimed the lane since; `claim` and `holds` settle it."""
+        self.spoke_at = time.monotonic()
+        """When its writer last had an answer of the coordinator, by the monotonic clock."""
         self._new_writer = new_writer
         self._writer: Writer | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -57,6 +59,7 @@ class Ownership:
             if not starting.cancelled():
                 starting.result()
                 self.doubted = False
+                self.spoke_at = time.monotonic()
                 return
 
     async def give_way(self) -> None:
@@ -76,11 +79,13 @@ class Ownership:
         if self._writer is None:
             raise FailStop("a lane without a writer was asked to commit")
         await self._writer.write(transaction)
+        self.spoke_at = time.monotonic()
 
     async def still_owns(self, transaction: Transaction) -> bool:
         """Return whether nobody has claimed the lane since; the transaction is empty, at the last position committed."""
         owned = self._writer is not None and await self._writer.still_owns(transaction)
         self.doubted = not owned
+        self.spoke_at = time.monotonic()
         return owned
 
     async def close(self) -> None:

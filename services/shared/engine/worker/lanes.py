@@ -139,6 +139,7 @@ class Lanes:
         counts = {(topic, state): 0 for topic in self.specs for state in LanePhase}
         for tp, lane in self._lanes.items():
             counts[tp[0], lane.phase] += 1
+            lane.keep()
             view = self._views[tp]
             known = ends(tp)
             if (known is not None or not lane.ready) and lane.unanswered is None:
