@@ -73,7 +73,26 @@ def transactional_producer(kafka: KafkaSettings, transactional_id: str, **option
         kafka, transactional_id=kafka.scoped(transactional_id), **{"transaction_timeout_ms": 15_000, **options}
     )
     _ask_another_coordinator(made.client)
+    _note_quotas(made.client)
     return made
+
+
+def throttled_s(producer: AIOKafkaProducer) -> float:
+    """Return for how many seconds a quota has made a transactional producer wait, in the answer that said so last; 0 for none."""
+    return float(getattr(producer.client, "throttled_s", 0.0))
+
+
+def _note_quotas(client: AIOKafkaClient) -> None:
+    """Note in `throttled_s` for how long brokers take no more from a client, which it is told and forgets."""
+    ask = client.send
+
+    async def send(node_id: int, request: Any, **options: Any) -> Any:
+        answer = await ask(node_id, request, **options)
+        if throttle_ms := getattr(answer, "throttle_time_ms", 0):
+            client.throttled_s = throttle_ms / 1000
+        return answer
+
+    client.send = send
 
 
 def _ask_another_coordinator(client: AIOKafkaClient) -> None:

@@ -24,6 +24,7 @@ from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.settings import ProcessSettings
 from tests.support.counting.processor import counting_spec
 from tests.support.counting.trial import CHANGELOG, DEAD, OUT, SOURCE, Trial, trial
+from tests.support.quotas import limit_clients
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
@@ -82,6 +83,20 @@ async def test_an_end_that_is_never_told_delays_no_lane_and_turns_readiness_red(
         assert left == []
         monkeypatch.undo()
         await until(lambda: worker.ready, 15)
+
+
+async def test_a_consumer_that_a_quota_makes_wait_ends_no_process(own_broker: EmbeddedBroker) -> None:
+    """A new process would wait as long, and would have thrown away what this one has."""
+    async with trial(own_broker.bootstrap, partitions=2) as log:
+        for _ in range(8):  # a batch that is larger than what may be taken in ten seconds would never be given
+            await log.produce((b"k%d" % n, b"1" * 10_000) for n in range(3))
+        await limit_clients(log.kafka, "consumer_byte_rate", 10_000)
+
+        async with counting(log, stall_s=1) as (worker, left):
+            await until(lambda: "does not move" in str(worker.not_ready()), 40)
+            await until(lambda: sum(lane.durable.offset for lane in worker.lanes.of(SOURCE).values()) == 24, 60)
+
+            assert left == []
 
 
 async def test_a_consumer_that_hangs_is_seen_and_the_process_ends(kafka: Any) -> None:

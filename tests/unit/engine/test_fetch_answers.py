@@ -33,7 +33,7 @@ class Client:
         self.asked_who_leads = 0
 
     async def send(self, _node: int, _request: Any) -> Any:
-        return SimpleNamespace(topics=[("events", [(3, self.code, 7, 7, None, -1, b"")])])
+        return SimpleNamespace(throttle_time_ms=0, topics=[("events", [(3, self.code, 7, 7, None, -1, b"")])])
 
     def force_metadata_update(self) -> None:
         self.asked_who_leads += 1

@@ -22,6 +22,7 @@ class Silent:
 
     def __init__(self, topic: str) -> None:
         self._topic = topic
+        self.client = None
 
     async def begin_transaction(self) -> None: ...
 

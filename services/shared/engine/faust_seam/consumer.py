@@ -222,6 +222,12 @@ class Consumer(driver.Consumer):
         return self._thread.polled_at
 
     @property
+    def throttled_until(self) -> float:
+        """Until when a broker makes the consumer wait because of a quota, or did so last, by the monotonic clock."""
+        client = self._thread._consumer
+        return getattr(client._fetcher._client, "throttled_until", 0.0) if client is not None else 0.0
+
+    @property
     def member_id(self) -> str:
         """The id under which the broker knows this member, as far as it is known now; empty before the first join."""
         return str(getattr(self._coordinator, "member_id", ""))

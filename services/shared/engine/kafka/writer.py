@@ -24,7 +24,7 @@ from services.shared.engine.position import POSITION_KEY
 from services.shared.engine.spec import LaneSpec
 from services.shared.errors import Misfit
 from services.shared.kafka.abandoning import abandon
-from services.shared.kafka.clients import transactional_producer
+from services.shared.kafka.clients import throttled_s, transactional_producer
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings
 
@@ -162,6 +162,11 @@ class LaneWriter:
         late = [
             where for where, sent in self._sent.items() if any(not each.done() or each.cancelled() for each in sent)
         ]
+        if waits_s := throttled_s(self._producer):
+            return (
+                f"a quota of the brokers lets the producer wait, last for {waits_s:.0f} s: raise it, or see to smaller transactions that"
+                " may take longer (TIDEMARK_ENGINE_TRANSACTION_BYTES, TIDEMARK_ENGINE_TRANSACTION_TIMEOUT_S)"
+            )
         if not late:
             return "the coordinator of its transactions or of the group has not answered"
         return (

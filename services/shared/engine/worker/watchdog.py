@@ -7,8 +7,8 @@ A lane that has work and does not move, an end that nobody can tell, a transacti
 would read next, and a consumer that has fallen silent turn readiness red and show as stalled lanes.
 
 The process ends only where a new one may do better: the cluster has answered this process for twice the patience, and
-for as long a lane or the consumer has stood still. While Kafka is away, one partition has no leader or a transaction is
-open, a restart would heal nothing and cost the other lanes their state.
+for as long a lane or the consumer has stood still, and no quota has made the consumer wait. While Kafka is away, one partition
+has no leader or a transaction is open, a restart would heal nothing and cost the other lanes their state.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ class Watchdog:
         silent = self._silent()
         stalled = self._lanes.observe(self._known, time.time(), silent, self._written)
         self._lanes.stop_damaged(lambda lane: consumer_of(self._app).damaged(self._tp(lane)))
-        if min(max(stalled, silent), self._ends.reached_for()) > 2 * self._settings.stall_s:
+        given = time.monotonic() - consumer_of(self._app).throttled_until
+        if min(max(stalled, silent), self._ends.reached_for(), given) > 2 * self._settings.stall_s:
             what = "the consumer has not polled" if silent >= stalled else "a lane with records to fold has not moved"
             self._fail(FailStop(f"{what} for {max(stalled, silent):.0f} s while the cluster answers"))
 

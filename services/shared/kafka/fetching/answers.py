@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Collection
 from typing import Any
@@ -94,6 +95,8 @@ class _Client:
 
     def __init__(self, fetcher: Fetcher) -> None:
         self.holes = Holes()
+        self.throttled_until = 0.0
+        """Until when a broker makes it wait because of a quota, or did so last, by the monotonic clock."""
         self._fetcher = fetcher
         self._client = fetcher._client
 
@@ -103,6 +106,8 @@ class _Client:
     async def send(self, node_id: int, request: Any, **options: Any) -> Any:
         answer = await self._client.send(node_id, request, **options)
         if isinstance(request, FetchRequest):
+            if throttle_ms := answer.throttle_time_ms:
+                self.throttled_until = time.monotonic() + throttle_ms / 1000
             await self._heed(request, answer)
         return answer
 
