@@ -36,12 +36,12 @@ async def group_offsets(
     try:
         coordinator = await client.find_coordinator(group)
     except GroupAuthorizationFailedError as error:
-        raise _hidden(group) from error
+        raise hidden(group) from error
     asked = groupby(sorted(partitions), lambda each: each.topic)
     request = OffsetFetchRequest(group, [(topic, [each.partition for each in some]) for topic, some in asked])
     response: Any = await client._send_request(request, coordinator)
     if response.error_code == GroupAuthorizationFailedError.errno:
-        raise _hidden(group)
+        raise hidden(group)
     if response.error_code:
         raise for_code(response.error_code)(f"group {group} does not tell its offsets")
     found: dict[TopicPartition, OffsetAndMetadata] = {}
@@ -55,5 +55,6 @@ async def group_offsets(
     return found
 
 
-def _hidden(group: str) -> Misfit:
+def hidden(group: str) -> Misfit:
+    """Return that a group, by its full name, is not told, and what to do."""
     return Misfit([f"the cluster does not let this process use group {group}: {_RIGHTS}"])

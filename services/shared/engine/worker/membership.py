@@ -31,13 +31,14 @@ import time
 from collections import deque
 from typing import NamedTuple
 
-from aiokafka.errors import InvalidSessionTimeoutError, KafkaError, for_code
+from aiokafka.errors import GroupAuthorizationFailedError, InvalidSessionTimeoutError, KafkaError, for_code
 
 from services.shared.engine.errors import FailStop, InstanceTaken
 from services.shared.engine.settings import EngineSettings
 from services.shared.errors import Misfit
 from services.shared.files.data_folder import using
 from services.shared.kafka.clients import admin
+from services.shared.kafka.group_offsets import hidden
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings
 
@@ -135,12 +136,15 @@ class Membership:
 
         Raises:
             InstanceTaken: another live process holds it.
+            Misfit: the cluster does not let this process see the group.
         """
         deadline: float | None = None
         unknown_since = time.monotonic()
         while True:
             try:
                 holder = await self._holder()
+            except GroupAuthorizationFailedError as error:
+                raise hidden(self._group) from error
             except (KafkaError, OSError, TimeoutError) as error:
                 if time.monotonic() - unknown_since > _ASK_FOR_S:
                     log.warning("members_unknown", extra={"group": self._group, "error": repr(error)})

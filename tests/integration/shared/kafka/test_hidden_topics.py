@@ -19,6 +19,8 @@ from services.shared.engine.kafka.cluster import learn
 from services.shared.engine.kafka.writer import LaneWriter
 from services.shared.engine.position import Position
 from services.shared.engine.processor import Output
+from services.shared.engine.settings import EngineSettings
+from services.shared.engine.worker.membership import Membership
 from services.shared.errors import Misfit
 from services.shared.kafka import replication, topics
 from services.shared.kafka.asking import until_answered
@@ -29,7 +31,7 @@ from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.kafka.embedded.free_ports import free_port
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.watch import ClusterWatch
-from services.shared.settings import load
+from services.shared.settings import ProcessSettings, load
 from tests.support.counting.processor import counting_spec
 from tests.support.counting.trial import CHANGELOG, DEAD, GROUP, OUT, SOURCE, trial
 from tests.support.waiting import until
@@ -124,7 +126,7 @@ async def test_settings_that_may_not_be_seen_are_named_as_hidden_and_are_no_diff
 
 
 async def test_a_group_that_is_hidden_is_named_and_not_asked_for_ever(
-    cluster: tuple[KafkaSettings, KafkaSettings],
+    cluster: tuple[KafkaSettings, KafkaSettings], tmp_path: Path
 ) -> None:
     operator, user = cluster
     # A new cluster makes the topic of offsets first.
@@ -141,6 +143,11 @@ async def test_a_group_that_is_hidden_is_named_and_not_asked_for_ever(
 
     await until(told, 30)
     assert "does not let this process use group scorer: give it the rights in docs/operating.md" in await told()
+    worker = Membership(user, "scorer", EngineSettings(), ProcessSettings(data_dir=tmp_path / "data"))
+    worker.take()
+    with pytest.raises(Misfit, match="does not let this process use group scorer"):
+        async with asyncio.timeout(10):
+            await worker.wait_until_free()
 
 
 async def test_a_topic_that_may_not_be_written_any_more_is_named_by_the_transaction_that_fails(
