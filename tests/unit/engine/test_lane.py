@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.shared.engine.errors import ChangelogBehind, SourceBehind, SourceGap, SourceRecreated
+from services.shared.engine.errors import ChangelogBehind, NotThisVersion, SourceBehind, SourceGap, SourceRecreated
 from services.shared.engine.lane.lane import Lane
 from services.shared.engine.lane.metrics import LaneMetrics
 from services.shared.engine.lane.states import LanePhase
@@ -17,6 +18,7 @@ from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.processor import SourceRecord
 from services.shared.engine.settings import EngineSettings
+from services.shared.errors import UnknownVersion
 from tests.support.counting.processor import CountingProcessor
 from tests.support.waiting import until
 from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, new_lane, running, turns
@@ -90,6 +92,29 @@ async def test_an_answer_in_another_topic_of_that_name_is_not_heard(monkeypatch:
     assert host.counts() == {b"a": 1}
     await lane.close()
     assert not host.failed
+
+
+async def test_what_a_fold_has_begun_when_it_meets_what_it_does_not_know_is_not_committed() -> None:
+    """The processor is in an unknown state: the release that knows the version begins at the last position that was durable."""
+
+    class Begins(CountingProcessor):
+        def fold(self, offset: int, item: tuple[bytes, bytes], step: int) -> Iterator[None] | None:
+            steps = super().fold(offset, item, step)
+            if item[1] == b"newer":
+                raise UnknownVersion("a part of the record")
+            return steps
+
+    host = Host(settings=PATIENT)
+    lane = await running(host, replace(SPEC, processor=lambda p: Begins(p, "out")))
+    lane.receive(chunk(0, "1", "newer"))
+    await until(lambda: lane.stopped)
+
+    await lane.hold()
+    lane.resume()
+    await lane.close()
+
+    assert isinstance(lane.stopped, NotThisVersion)
+    assert (host.counts(), host.transactions, host.failed) == ({}, [], [])
 
 
 # opening

@@ -78,7 +78,7 @@ async def test_a_lost_chunk_of_a_transactional_source_is_read_again_too() -> Non
     lane = await running(host, replace(SPEC, mode=SourceMode.TRANSACTIONAL))
     lane.receive(chunk(0, "1", end=3))
 
-    lane.receive(chunk(7, "6", start=5, end=8))
+    lane.receive(chunk(7, "6", start=4, end=8))  # one place is missing: it may have been a record
 
     await until(lambda: host.sought == [3])
     assert not lane.stopped

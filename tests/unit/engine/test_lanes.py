@@ -15,7 +15,7 @@ from services.shared.engine.lane.states import LanePhase
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.settings import EngineSettings
-from services.shared.engine.spec import LaneSpec
+from services.shared.engine.spec import LaneSpec, SourceMode
 from services.shared.engine.worker.lanes import Lanes
 from tests.support.waiting import until
 from tests.unit.engine.lane_host import PATIENT, QUICK, SPEC, Host, chunk, new_lanes, turns
@@ -295,6 +295,72 @@ async def test_a_lane_that_was_idle_is_not_stalled_when_records_come(monkeypatch
     await lanes.close()
 
 
+async def test_a_lane_that_has_stopped_is_behind_and_not_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new process would stop at the same place. Its consumer reads on to the end meanwhile."""
+    clock = [1000.0]
+    monkeypatch.setattr("services.shared.engine.lane.work.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("services.shared.engine.worker.lanes.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    metrics = EngineMetrics(CollectorRegistry())
+    lanes = Lanes([SPEC], Host(settings=EngineSettings(stall_s=60, transaction_ms=1)), metrics)
+    lanes.assign([("events", 0)], generation=1)
+    lane = lanes.of("events")[0]
+    await until(lambda: lane.ready)
+    lanes.receive("events", chunk(0, "1", "version:9"))
+    await until(lambda: lane.stopped)
+    for _ in range(2):
+        clock[0] += 61
+
+        assert lanes.observe(lambda _home: (4, 4), now=0.0) == 0
+
+    assert metrics.stalled.labels("events", "0")._value.get() == 0
+    assert metrics.lag_records.labels("events", "0")._value.get() == 3
+    await lanes.close()
+
+
+async def test_a_lane_that_takes_long_to_open_is_not_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How far its partition is read is not known before it is read."""
+    clock = [1000.0]
+    monkeypatch.setattr("services.shared.engine.lane.work.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("services.shared.engine.worker.lanes.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    metrics = EngineMetrics(CollectorRegistry())
+    host = Host(settings=EngineSettings(stall_s=60))
+    host.may_load.clear()
+    lanes = Lanes([SPEC], host, metrics)
+    lanes.assign([("events", 0)], generation=1)
+    for _ in range(2):
+        clock[0] += 61
+
+        assert lanes.observe(lambda _home: None, now=0.0) == 0
+
+    assert metrics.stalled.labels("events", "0")._value.get() == 0
+    await lanes.close()
+
+
+async def test_what_waits_for_a_lane_is_not_read_again_because_the_consumer_is_ahead() -> None:
+    host = Host(settings=PATIENT)
+    host.may_write.clear()
+    lanes = new_lanes(host)
+    lanes.assign([("events", 0)], generation=1)
+    lane = lanes.of("events")[0]
+    await until(lambda: lane.ready)
+    full = host.settings.transaction_records
+    lanes.receive("events", chunk(0, *["1"] * full))
+    lanes.receive(
+        "events", chunk(full, *["1"] * full)
+    )  # waits until the first transaction is committed, and is folded then
+    lanes.receive("events", chunk(2 * full, "1"))
+    await until(lambda: lane.next.offset == 2 * full)
+
+    for _ in range(3):
+        lanes.observe(lambda _home: (2 * full + 1, 2 * full + 1), now=0.0)
+        await turns()
+
+    assert (lane.queued, host.sought) == (1, [])
+    host.may_write.set()
+    await until(lambda: lane.next.offset == 2 * full + 1)
+    await lanes.close()
+
+
 async def test_a_lane_whose_end_nobody_can_tell_counts_as_stalled_unless_it_moves(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -343,7 +409,7 @@ async def test_a_lane_that_one_open_transaction_holds_up_shows_as_stalled_and_as
     clock = [1000.0]
     monkeypatch.setattr("services.shared.engine.worker.lanes.time", SimpleNamespace(monotonic=lambda: clock[0]))
     metrics = EngineMetrics(CollectorRegistry())
-    lanes = Lanes([SPEC], Host(settings=EngineSettings(stall_s=60)), metrics)
+    lanes = Lanes([replace(SPEC, mode=SourceMode.TRANSACTIONAL)], Host(settings=EngineSettings(stall_s=60)), metrics)
     lanes.assign([("events", 0)], generation=1)
     await until(lambda: lanes.not_ready() is None)
 
@@ -365,7 +431,9 @@ async def test_a_lane_that_one_open_transaction_holds_up_shows_as_stalled_and_as
     assert metrics.stalled.labels("events", "0")._value.get() == 0
     assert lanes.not_ready() is None
 
-    look(9)  # it was aborted: the last eight places hold nothing to fold
+    lanes.receive("events", chunk(1, end=9))  # it was aborted: the last eight places hold nothing to fold
+    await until(lambda: lanes.of("events")[0].next.offset == 9)
+    look(9)
     assert metrics.lag_records.labels("events", "0")._value.get() == 0
     await lanes.close()
 

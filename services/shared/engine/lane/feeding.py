@@ -151,7 +151,6 @@ class Feeding:
         try:
             check(topic, partition, self._intake.received, bounds)
         except SourceGap as gap:
-            await self._commits.flush(runner)
             runner.offset, runner.step = accept(gap, self._host.settings, self._metrics)
             self._commits.start_clock()
             self._intake.received = runner.offset

@@ -151,8 +151,7 @@ class Lanes:
                 lane.note_behind(0)
             if known is not None and lane.phase is not LanePhase.OPENING:
                 covered, end = known
-                idle = not lane.queued and covered >= end and lane.received >= 0
-                lane.note_behind(0 if idle else max(0, end - lane.next.offset))
+                lane.note_behind(max(0, end - lane.next.offset))
                 self._compare(tp, lane, covered, end)
                 beyond = max(0, (written(tp) or 0) - end)
                 self._hold(tp, end if beyond and covered >= end else None)
@@ -176,7 +175,7 @@ class Lanes:
     def source_found(self, topic: str, id_: bytes) -> None:
         """Have the lanes of a topic compare their source that opened another topic of its name."""
         for lane in self.of(topic).values():
-            if lane.ready and UNKNOWN_TOPIC not in (lane.topic_id, id_) and lane.topic_id != id_:
+            if UNKNOWN_TOPIC not in (lane.topic_id, id_) and lane.topic_id != id_:
                 lane.compare()
 
     def _compare(self, tp: TopicPartition, lane: Lane, covered: int, end: int) -> None:
