@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 from services.warehouse.clickhouse.events import SCORES, EventQueries
@@ -13,14 +14,16 @@ from services.warehouse.clickhouse.recorded import RecordedQueries
 from services.warehouse.clickhouse.signals import SignalQueries
 from services.warehouse.ports import Found
 
+_PLACE = "bitShiftLeft(toUInt64(partition), 44) + offset"
+"""A record of a topic, as a number: numbers are told apart in a third of the time that pairs take. Offsets stay far below 2 ** 44."""
 _IDENTITY = {
     "events": "account, if(account = '', user, ''), source, environment, event_id",
     "event_details": "account, if(account = '', user, ''), source, environment, event_id",
-    "account_health": "account, partition, offset",
+    "account_health": _PLACE,
     "signals": "account, signal_id",
 }
-_MOST_EXACT = 5_000_000
-"""Rows of a table of which all are told apart; of more, that would take more memory than a question may."""
+_MOST_EXACT = 1_000_000
+"""Rows of a table of which all are told apart; of more, that would take a large part of the memory that all questions share."""
 
 PAST_ROWS = 200_000
 """
@@ -82,8 +85,9 @@ class ClickHouseQueries(HealthQueries, SignalQueries, EventQueries, RecordedQuer
         """Return how much is stored of each topic."""
         sizes = " UNION ALL ".join(f"SELECT '{table}' AS name, count() AS n FROM {table}" for table in _IDENTITY)
         exact = {row["name"]: row["n"] <= _MOST_EXACT for row in self._found(sizes)}
-        counts = " UNION ALL ".join(_counted(table, exact=exact[table]) for table in _IDENTITY)
-        return self._found(f"SELECT topic, rows, unique, exact FROM ({counts}) ORDER BY topic")
+        # One table after the other: each has the time of a question, and the memory of none adds to that of another.
+        found = [row for table in _IDENTITY for row in self._found(_counted(table, exact=exact[table]))]
+        return sorted(found, key=itemgetter("topic"))
 
 
 def _spans(counts: Iterable[Sequence[Any]], most: int) -> list[tuple[str, str]]:
@@ -102,5 +106,5 @@ def _spans(counts: Iterable[Sequence[Any]], most: int) -> list[tuple[str, str]]:
 
 def _counted(table: str, *, exact: bool) -> str:
     different = "uniqExact" if exact else "uniqCombined64"
-    return f"""SELECT topic, {different}(partition, offset) AS rows, {different}({_IDENTITY[table]}) AS unique,
+    return f"""SELECT topic, {different}({_PLACE}) AS rows, {different}({_IDENTITY[table]}) AS unique,
         {str(exact).lower()} AS exact FROM {table} GROUP BY topic"""

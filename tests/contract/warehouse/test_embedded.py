@@ -18,6 +18,7 @@ from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings
 from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.__main__ import Warehouse
+from services.warehouse.clickhouse import asking
 from services.warehouse.clickhouse.derived import make_whole
 from services.warehouse.clickhouse.migrations import migrate
 from services.warehouse.clickhouse.store import open_embedded
@@ -37,6 +38,22 @@ def test_an_embedded_store_keeps_its_rows_when_it_is_opened_again(tmp_path: Path
     try:
         assert len(store.events(EventFilter("acme")).rows) == 1
         assert store.positions() == {("usage-events", 0): 2}
+    finally:
+        store.close()
+
+
+def test_totals_take_a_small_part_of_the_memory_that_questions_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_embedded(tmp_path / "ch", "tidemark")
+    monkeypatch.setitem(asking.BOUNDED, "max_memory_usage", 28 * 1024 * 1024)
+    try:
+        store._writer.command(
+            """INSERT INTO account_health (topic, partition, offset, account) SELECT 'account-health', number % 24, number,
+                concat('account-', toString(number % 5000)) FROM numbers(200000)"""
+        )
+
+        assert store.totals() == [{"topic": "account-health", "rows": 200_000, "unique": 200_000, "exact": True}]
     finally:
         store.close()
 

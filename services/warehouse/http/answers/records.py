@@ -111,7 +111,7 @@ class JudgementsAnswer(ListAnswer):
 
 
 class TotalAnswer(TypedDict):
-    """How much is stored of a topic. Above five million rows the numbers are estimates, and `exact` is false."""
+    """How much is stored of a topic. Above a million rows the numbers are estimates, and `exact` is false."""
 
     topic: str
     rows: int
