@@ -124,6 +124,7 @@ def summary(week: Week, reader: Reader) -> str:
         if renewals
         else "",
         say("renewals_red", at_risk) if (at_risk := sum(each["band"] == "RED" for each in renewals)) else "",
+        say("largest", read) if (read := len(week.accounts)) < week.total else "",
     ]
     return " ".join(each for each in said if each)
 
@@ -147,7 +148,8 @@ class _Sums:
 
     def __init__(self, week: Week) -> None:
         self._week = week
-        self.revenue = sum(float(each["revenue"] or 0) for each in week.accounts)
+        # Not of the accounts that were read: of very many these are not all.
+        self.revenue = sum(float(self.now(band)["revenue"]) for band in BANDS)
         self.by_revenue = self.revenue > 0
         soon = (
             each

@@ -57,6 +57,20 @@ async def test_what_opened_and_what_was_resolved_is_all_counted_however_much_is_
     assert f"{MOST_ROWS + 2} signals opened and {MOST_ROWS + 2} were resolved." in summary(week, reader())
 
 
+async def test_a_report_that_does_not_read_all_accounts_says_so_and_sums_all_revenue(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = summary(await read(api_over(two_weeks())), reader())
+    monkeypatch.setattr("services.console.report.week._PAGE", 1)
+    monkeypatch.setattr("services.console.report.week._MOST_PAGES", 2)
+    cut = summary(await read(api_over(two_weeks())), reader())
+
+    assert whole.startswith("3 accounts with €3K revenue.")
+    assert cut.startswith("3 accounts with €3K revenue.")
+    assert "alone" not in whole
+    assert cut.endswith("What changed and what renews is told of the 2 accounts with the largest revenue alone.")
+
+
 async def test_the_closing_of_the_day_before_the_week_is_not_of_the_week() -> None:
     store = two_weeks()
     midnight = T0 - 7 * DAY_MS  # T0 is a midnight itself
