@@ -41,7 +41,9 @@ def why(error: BaseException | None) -> str:
 
 
 MOST_RECORDED = 10_000
-"""The most accounts whose losses, contacts or judgements are returned."""
+"""The most accounts whose contacts are returned, and the most episodes whose judgements are."""
+MOST_LOSSES = 100_000
+"""The most accounts whose losses are returned: a back-test takes an account that is missing among them for one that stayed."""
 JUDGEMENT_TOLD = ("episode_id", "rule", "severity", "verdict", "author")
 """What is returned of a judgement."""
 MOST_ARRIVALS = 10_000
@@ -124,6 +126,14 @@ class Page(NamedTuple):
     rows: list[Found]
     total: int | None
     """How many there are on all pages; None where that would take too long to count."""
+
+
+class LatestRecords(NamedTuple):
+    """What people recorded: the latest."""
+
+    rows: list[Found]
+    total: int
+    """How many there are, returned or not."""
 
 
 class Days(NamedTuple):
@@ -220,21 +230,21 @@ class Queries(Protocol):
         `internal` and `actor`. They are fetched some accounts at a time as they are taken, so memory does not grow with their number.
         """
 
-    def losses(self) -> list[Found]:
+    def losses(self) -> LatestRecords:
         """
-        Return one record of a loss for each account in production, latest first, MOST_RECORDED at most.
+        Return one record of a loss for each account in production, latest first, MOST_LOSSES at most.
 
         It is the latest that names a day, or the latest of all if none does. Each has `account`, `occurred_at` and `properties` (see `services.shared.tracking_plan.losses`).
         """
 
-    def contacts(self, since_ms: int) -> list[Found]:
+    def contacts(self, since_ms: int) -> LatestRecords:
         """
         Return the last contact with each account in production since a time, latest first, MOST_RECORDED at most.
 
         Each has `account`, `occurred_at`, `channel` and `author` (see `services.shared.tracking_plan.contacts`).
         """
 
-    def judgements(self, since_ms: int, until_ms: int | None = None) -> list[Found]:
+    def judgements(self, since_ms: int, until_ms: int | None = None) -> LatestRecords:
         """
         Return the last judgement of each episode of a signal since a time and before another, latest first, MOST_RECORDED at most.
 

@@ -30,6 +30,8 @@ class LossesOnRecord(NamedTuple):
     """Accounts whose loss lies ahead."""
     without_day: list[str]
     """Accounts whose records name no day."""
+    left_out: int = 0
+    """Accounts whose records are older than all that the API tells."""
 
 
 NOTHING = LossesOnRecord([], 0, [])
@@ -56,7 +58,8 @@ def _recorded(told: Told) -> LossesOnRecord:
     dated = [Loss(each["account"], each["date"], each["reason"]) for each in told["losses"] if each["date"] is not None]
     happened = [loss for loss in dated if loss.date <= today]
     without = [each["account"] for part in ("losses", "without_day") for each in told[part] if each.get("date") is None]
-    return LossesOnRecord(happened, len(dated) - len(happened), without)
+    left_out = told["total"] - len(told["losses"]) if told["truncated"] else 0
+    return LossesOnRecord(happened, len(dated) - len(happened), without, left_out)
 
 
 def as_list(found: LossesOnRecord) -> bytes:

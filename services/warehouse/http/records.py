@@ -33,9 +33,10 @@ from services.warehouse.http.question import (
     paged,
     standing,
 )
-from services.warehouse.ports import Found
+from services.warehouse.ports import Found, LatestRecords
 
 _RECORDED_DAYS = 90
+_NOTHING = LatestRecords([], 0)
 
 
 def _signals(asked: Asked) -> Told:
@@ -86,27 +87,39 @@ def _known_measures(asked: Asked) -> Told:
 
 def _losses(asked: Asked) -> Told:
     told, without = [], []
-    for row in asked.store.losses():
+    found = asked.store.losses()
+    for row in found.rows:
         at = presentation.time_of(row["occurred_at"])
         if loss := loss_of(row["properties"]):
             date = presentation.date_of(loss.day)
             told.append({"account": row["account"], "date": date, "reason": loss.reason, "recorded_at": at})
         else:
             without.append({"account": row["account"], "recorded_at": at})
-    return {"losses": told, "without_day": without, "total": len(told), "next": None}
+    # Of those that are left out nothing is known but their number.
+    return {
+        "losses": told,
+        "without_day": without,
+        "total": found.total - len(without),
+        "next": None,
+        "truncated": _is_cut(found),
+    }
 
 
 def _contacts(asked: Asked) -> Told:
     known_until = as_of(asked)
-    rows = [] if known_until is None else asked.store.contacts(known_until - _RECORDED_DAYS * DAY_MS)
-    return {"contacts": _timed(rows), "total": len(rows), "next": None}
+    found = _NOTHING if known_until is None else asked.store.contacts(known_until - _RECORDED_DAYS * DAY_MS)
+    return {"contacts": _timed(found.rows), "total": found.total, "next": None, "truncated": _is_cut(found)}
 
 
 def _judgements(asked: Asked) -> Told:
     known_until = as_of(asked)
     until = None if (day := asked.given["at"]) is None else filters.end_of(day)
-    rows = [] if known_until is None else asked.store.judgements(known_until - _RECORDED_DAYS * DAY_MS, until)
-    return {"judgements": _timed(rows), "total": len(rows), "next": None}
+    found = _NOTHING if known_until is None else asked.store.judgements(known_until - _RECORDED_DAYS * DAY_MS, until)
+    return {"judgements": _timed(found.rows), "total": found.total, "next": None, "truncated": _is_cut(found)}
+
+
+def _is_cut(found: LatestRecords) -> bool:
+    return len(found.rows) < found.total
 
 
 def _timed(rows: Iterable[Found]) -> list[Told]:

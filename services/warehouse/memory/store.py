@@ -16,7 +16,16 @@ from services.warehouse.domain.presence import RECENT_DAYS
 from services.warehouse.memory.erasing import MemoryErasing
 from services.warehouse.memory.health import MemoryHealth
 from services.warehouse.memory.tables import IDENTITY, first
-from services.warehouse.ports import JUDGEMENT_TOLD, MOST_ARRIVALS, MOST_RECORDED, Days, Found, Page
+from services.warehouse.ports import (
+    JUDGEMENT_TOLD,
+    MOST_ARRIVALS,
+    MOST_LOSSES,
+    MOST_RECORDED,
+    Days,
+    Found,
+    LatestRecords,
+    Page,
+)
 
 _SENT = ("event_id", "source", "environment", "account", "user")
 _DETAILS_COLUMNS = (*_SENT, "user_id", "anonymous_id", "occurred_at", "received_at", "properties", "extra")
@@ -95,19 +104,19 @@ class MemoryStore(MemoryErasing, MemoryHealth):
         rows = [row for row in self._unique_events() if row["topic"] == USAGE_EVENTS and _scores(row)]
         yield from sorted(rows, key=lambda row: (row["account"], row["occurred_at"], row["partition"], row["offset"]))
 
-    def losses(self) -> list[Found]:
+    def losses(self) -> LatestRecords:
         """Return of each account the latest record of a loss that names a day, or its latest where none does."""
         ordered = self._recorded(LOSS)
         named = first([row for row in ordered if loss_of(row["properties"])], "account")
         latest = in_order(EVENTS, list((first(ordered, "account") | named).values()))
-        return [_told(row, {"properties": row["properties"]}) for row in latest][:MOST_RECORDED]
+        return _first([_told(row, {"properties": row["properties"]}) for row in latest], MOST_LOSSES)
 
-    def contacts(self, since_ms: int) -> list[Found]:
+    def contacts(self, since_ms: int) -> LatestRecords:
         """Return the last contact with each account since a time."""
         rows = first([row for row in self._recorded(CONTACT) if row["occurred_at"] >= since_ms], "account").values()
-        return [_told(row, contact_of(row["properties"])._asdict()) for row in rows][:MOST_RECORDED]
+        return _first([_told(row, contact_of(row["properties"])._asdict()) for row in rows], MOST_RECORDED)
 
-    def judgements(self, since_ms: int, until_ms: int | None = None) -> list[Found]:
+    def judgements(self, since_ms: int, until_ms: int | None = None) -> LatestRecords:
         """Return the last judgement of each episode since a time and before another."""
         latest: dict[tuple[str, str], Found] = {}
         for row in self._recorded(JUDGEMENT):
@@ -115,7 +124,7 @@ class MemoryStore(MemoryErasing, MemoryHealth):
             if during and (said := judgement_of(row["properties"])):
                 told = {name: getattr(said, name) for name in JUDGEMENT_TOLD}
                 latest.setdefault((row["account"], said.episode_id), _told(row, told))
-        return list(latest.values())[:MOST_RECORDED]
+        return _first(list(latest.values()), MOST_RECORDED)
 
     def _recorded(self, name: str) -> list[Found]:
         """Return the records of this name, latest first."""
@@ -152,6 +161,10 @@ class MemoryStore(MemoryErasing, MemoryHealth):
 
     def _unique_events(self) -> Iterable[Found]:
         return first(self._in_order("events"), *IDENTITY["events"]).values()
+
+
+def _first(rows: list[Found], most: int) -> LatestRecords:
+    return LatestRecords(rows[:most], len(rows))
 
 
 def _is_person(row: Found) -> bool:

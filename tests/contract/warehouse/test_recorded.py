@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from services.shared.tracking_plan.values import MAX_RECORD_TEXT
+from services.warehouse.clickhouse import recorded
 from services.warehouse.domain.rows import Row
+from services.warehouse.memory import store as memory
 from services.warehouse.ports import Store
 from tests.contract.warehouse.stored import T0, event
 
@@ -30,7 +32,7 @@ def test_the_latest_record_of_a_loss_of_each_account_is_found(store: Store) -> N
     store.insert("events", rows)
     store.insert("events", rows[:2])
 
-    found = store.losses()
+    found = store.losses().rows
 
     assert [(each["account"], each["occurred_at"]) for each in found] == [("globex", T0 + 3), ("acme", T0 + 2)]
     assert found[1].keys() == {"account", "occurred_at", "properties"}
@@ -50,9 +52,36 @@ def test_a_record_of_a_loss_that_names_no_day_stands_only_where_none_of_the_acco
         ],
     )
 
-    assert [(each["account"], each["occurred_at"] - T0) for each in store.losses()] == [
+    assert [(each["account"], each["occurred_at"] - T0) for each in store.losses().rows] == [
         ("hooli", 6), ("initech", 5), ("globex", 4), ("acme", 1),
     ]  # fmt: skip
+
+
+def test_what_is_left_out_of_what_people_recorded_is_counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (recorded, memory):
+        monkeypatch.setattr(module, "MOST_RECORDED", 3)
+        monkeypatch.setattr(module, "MOST_LOSSES", 4)
+    monkeypatch.setattr(recorded, "_LOOKED_UP", 2)
+
+    def record(offset: int, name: str, said: dict[str, str], account: int) -> Row:
+        at = T0 + offset
+        return event(
+            offset, f"r{offset}", account=f"a{account}", name=name, properties=json.dumps(said), occurred_at=at
+        )
+
+    rows = [record(n, "Account Lost", {"date": "2025-11-08"}, n) for n in range(6)]
+    rows += [record(6 + n, "Account Lost", {"date": "soon"}, n) for n in (3, 4, 5)]
+    rows += [record(20 + n, "Customer Contacted", {"author": "Kim"}, n % 5) for n in range(10)]
+    rows += [record(40 + n, "Signal Judged", {"episode_id": f"e{n % 4}", "verdict": "useful"}, 0) for n in range(8)]
+    store.insert("events", rows)
+
+    lost, contacts, judged = store.losses(), store.contacts(0), store.judgements(0)
+
+    assert ([each["account"] for each in lost.rows], lost.total) == (["a5", "a4", "a3", "a2"], 6)
+    assert [json.loads(each["properties"])["date"] for each in lost.rows] == ["2025-11-08"] * 4
+    assert ([each["account"] for each in contacts.rows], contacts.total) == (["a4", "a3", "a2"], 5)
+    assert ([each["episode_id"] for each in judged.rows], judged.total) == (["e3", "e2", "e1"], 4)
+    assert store.contacts(T0 + 29).total == 1
 
 
 def test_the_last_contact_with_each_account_since_a_time_is_found(store: Store) -> None:
@@ -73,7 +102,7 @@ def test_the_last_contact_with_each_account_since_a_time_is_found(store: Store) 
     store.insert("events", rows)
     store.insert("events", rows[:4])
 
-    found = store.contacts(T0 + 2)
+    found = store.contacts(T0 + 2).rows
 
     assert [(each["account"], each["occurred_at"]) for each in found] == [("acme", T0 + 4), ("globex", T0 + 3)]
     assert found[0] == {"account": "acme", "occurred_at": T0 + 4, "channel": "call", "author": "Kim"}
@@ -100,7 +129,7 @@ def test_the_last_judgement_of_each_episode_since_a_time_and_before_another_is_f
     store.insert("events", rows)
     store.insert("events", rows[:4])
 
-    found, earlier = store.judgements(T0 + 2), store.judgements(T0 + 1, T0 + 3)
+    found, earlier = store.judgements(T0 + 2).rows, store.judgements(T0 + 1, T0 + 3).rows
 
     assert [(each["occurred_at"] - T0, each["verdict"]) for each in earlier] == [(2, "useful"), (1, "useful")]
     assert [each["occurred_at"] - T0 for each in found] == [10, 4, 3]
@@ -124,7 +153,7 @@ def test_texts_of_a_judgement_are_told_cut_and_no_other_values(
     whole = json.dumps({"episode_id": "e", "verdict": "useful", **said}, ensure_ascii=False)
     store.insert("events", [event(1, "j", account="acme", name="Signal Judged", properties=whole)])
 
-    [found] = store.judgements(0)
+    [found] = store.judgements(0).rows
 
     assert (found["rule"], found["severity"], found["author"]) == told
     assert len(json.dumps(found, ensure_ascii=False)) < 2_500
@@ -134,6 +163,6 @@ def test_texts_of_a_judgement_are_told_cut_and_no_other_values(
 def test_a_contact_whose_properties_cannot_be_read_stands_without_texts(store: Store, said: str) -> None:
     store.insert("events", [event(1, "c", account="acme", name="Customer Contacted", properties=said)])
 
-    [found] = store.contacts(0)
+    [found] = store.contacts(0).rows
 
     assert (found["channel"], found["author"]) == ("", "")

@@ -54,6 +54,12 @@ class PersonAnswer(TypedDict):
     user_id: str
 
 
+class RecordedAnswer(ListAnswer):
+    """The latest of what people recorded; where there is more, `truncated` is true, and `total` says how many there are."""
+
+    truncated: bool
+
+
 class LossAnswer(TypedDict):
     """When an account was lost, or will be, and why, as somebody recorded it last."""
 
@@ -70,8 +76,8 @@ class DaylessLossAnswer(TypedDict):
     recorded_at: str
 
 
-class LossesAnswer(ListAnswer):
-    """Losses that people recorded, the latest record first, 10,000 accounts at most."""
+class LossesAnswer(RecordedAnswer):
+    """Losses that people recorded, the latest record first, 100,000 accounts at most."""
 
     losses: list[LossAnswer]
     without_day: list[DaylessLossAnswer]
@@ -86,7 +92,7 @@ class ContactAnswer(TypedDict):
     author: str
 
 
-class ContactsAnswer(ListAnswer):
+class ContactsAnswer(RecordedAnswer):
     """The last contact with each account in the last 90 days, the latest first, 10,000 accounts at most."""
 
     contacts: list[ContactAnswer]
@@ -104,7 +110,7 @@ class JudgementAnswer(TypedDict):
     author: str
 
 
-class JudgementsAnswer(ListAnswer):
+class JudgementsAnswer(RecordedAnswer):
     """The last judgement of each episode in the last 90 days, the latest first, 10,000 episodes at most."""
 
     judgements: list[JudgementAnswer]
