@@ -147,7 +147,7 @@ class HealthQueries(LineQueries):
             return known.choices()
         return self._found(
             f"""SELECT owner, stage, count() AS accounts, sum(ifNull(revenue, 0)) AS revenue
-            FROM {_source(until_day, ("owner", "stage", "revenue"))} GROUP BY owner, stage ORDER BY owner, stage LIMIT 10000"""
+            FROM {_source(until_day, ("owner", "stage", "revenue"))} GROUP BY owner, stage ORDER BY owner, stage"""
         )
 
     def latest(self, account: str, until_day: int | None = None) -> Found | None:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings
 from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.__main__ import Warehouse
-from services.warehouse.clickhouse import asking
+from services.warehouse.clickhouse import asking, current
 from services.warehouse.clickhouse.derived import make_whole
 from services.warehouse.clickhouse.migrations import migrate
 from services.warehouse.clickhouse.store import open_embedded
@@ -54,6 +55,27 @@ def test_totals_take_a_small_part_of_the_memory_that_questions_share(
         )
 
         assert store.totals() == [{"topic": "account-health", "rows": 200_000, "unique": 200_000, "exact": True}]
+    finally:
+        store.close()
+
+
+def test_all_accounts_are_counted_in_their_stages_however_many_owners_they_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_embedded(tmp_path / "ch", "tidemark")
+    try:
+        store._writer.command(
+            """INSERT INTO account_health (topic, partition, offset, account, owner, stage, band, at, body)
+            SELECT 'account-health', 0, number, toString(number), leftPad(toString(number), 5, '0'),
+                if(number < 10000, 'ADOPTION', 'RENEWAL'), 'GREEN', toDateTime64('2026-01-01 00:00:00', 3, 'UTC'), '{}'
+            FROM numbers(10100)"""
+        )
+        held = store.choices()
+        monkeypatch.setattr(current, "MOST_HELD", 10_000)
+        store.forget()
+
+        assert Counter(each["stage"] for each in held) == {"ADOPTION": 10_000, "RENEWAL": 100}
+        assert store.choices() == held
     finally:
         store.close()
 
