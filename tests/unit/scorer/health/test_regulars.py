@@ -103,6 +103,7 @@ def test_who_is_away_by_plan_is_not_gone() -> None:
         (31, 6, None),  # it began before the days that are looked at
         (60, 40, (1, 3)),  # it was over before them
         (0, -9, (1, 3)),  # it is still to come
+        (1, -9, None),  # it began on the last closed day
     ],
 )
 def test_working_days_are_missed_from_the_end_of_a_planned_absence_on(
