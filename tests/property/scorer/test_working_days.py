@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.scorer.domain.accounts.daily_counts import SPAN
-from services.scorer.domain.health.working_days import TEAM, missed_after
+from services.scorer.domain.health.working_days import CAME, MISSED, TEAM, WEEKS, missed_after
 
 WEEKDAYS = st.frozensets(st.integers(0, 6), min_size=1)
 PEOPLE = st.floats(0.5, 60)
@@ -51,3 +51,34 @@ def test_of_a_team_it_takes_less_time_than_of_three_people(weekdays: frozenset[i
     assert team is not None
     assert three is not None
     assert team < three
+
+
+def plainly(days: list[int], silent: int, off: set[int], people: float) -> int | None:
+    """Walk through a silence day by day; `off` are days of it, 1 for the first."""
+    before = days[: len(days) - silent]
+    came = [sum(before[-7 * week + place] > 0 for week in range(1, WEEKS + 1)) for place in range(7)]
+    enough = max(MISSED, sum(weeks >= CAME for weeks in came)) + (people <= TEAM)
+    missed = counted = 0
+    for day in range(1, silent + 1):
+        if day in off:
+            continue
+        if came[(day - 1) % 7] >= CAME:
+            missed += 1
+            if missed == enough:
+                return counted
+        counted += 1
+    return None
+
+
+@given(WEEKDAYS, st.sets(st.integers(0, SPAN - 1), max_size=40), st.integers(0, 60), st.data())
+def test_days_off_are_neither_missed_nor_silent(
+    weekdays: frozenset[int], others: set[int], silent: int, data: st.DataObject
+) -> None:
+    days = worked(weekdays, range(SPAN - silent, SPAN))
+    for day in others:
+        if day < SPAN - silent:
+            days[day] = 1 - days[day]
+    off = data.draw(st.sets(st.integers(1, max(1, silent)), max_size=20))
+    people = data.draw(PEOPLE)
+
+    assert missed_after(days, silent, SPAN, sorted(off), people) == plainly(days.tolist(), silent, off, people)
