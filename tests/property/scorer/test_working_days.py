@@ -82,3 +82,10 @@ def test_days_off_are_neither_missed_nor_silent(
     people = data.draw(PEOPLE)
 
     assert missed_after(days, silent, SPAN, sorted(off), people) == plainly(days.tolist(), silent, off, people)
+
+
+def test_five_working_days_in_a_row_are_enough_of_a_team() -> None:
+    days = worked(frozenset(day % 7 for day in range(SPAN - 5, SPAN)), range(SPAN - 5, SPAN))
+
+    assert missed_after(days, 5, SPAN, (), TEAM + 1) == 4
+    assert missed_after(days, 5, SPAN, (), TEAM) is None
