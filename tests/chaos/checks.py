@@ -82,7 +82,12 @@ def expected(calls: Iterable[TimedCall]) -> Days:
 
 
 async def check(deployment: Deployment, sent: Sent) -> Findings:
-    """Wait, within bounds, until everything that was sent is read; then compare. No client may be sending."""
+    """
+    Wait, within bounds, until everything that was sent is read; then compare. No client may be sending.
+
+    Raises:
+        RuntimeError: events came in meanwhile. Then what looks lost or doubled may only be later than what it is compared with.
+    """
     kafka = deployment.kafka
     found = Findings(events=len(sent.acknowledged))
     if not await _all_folded(kafka):
@@ -94,6 +99,9 @@ async def check(deployment: Deployment, sent: Sent) -> Findings:
     await _check_ledger(kafka, sent, len(counted), found)
     await _check_state(kafka, expected(sent.calls[each] for each in counted), found)
     await _check_warehouse(deployment, sent, sum(logged.values()), found)
+    came = (await _logged(kafka)).total() - logged.total()
+    if came:
+        raise RuntimeError(f"{came} events came in while all was compared: end every client first")
     found.lost, found.doubled = +found.lost, +found.doubled
     return found
 

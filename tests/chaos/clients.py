@@ -158,7 +158,14 @@ class Load:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def go(self) -> None:
-        """Let the traffic flow from now on."""
+        """
+        Let the traffic flow from now on.
+
+        Raises:
+            RuntimeError: it flows already. `pause` ends one flow, and another would go on during the comparison.
+        """
+        if self._traffic:
+            raise RuntimeError("the traffic flows already")
         self._traffic = asyncio.create_task(self._flow())
 
     async def pause(self) -> bool:

@@ -12,6 +12,7 @@ from services.backfill.mapping import TimedCall
 from services.shared.units import DAY_MS
 from tests.chaos import table
 from tests.chaos.checks import Findings, expected
+from tests.chaos.clients import Load, Sent
 from tests.chaos.fault import Row
 from tests.chaos.replay import beyond
 from tests.chaos.run import KINDS, all_faults, chosen
@@ -85,6 +86,13 @@ def test_activity_is_counted_by_account_and_day_and_people_once() -> None:
     calls = [call("1"), call("2"), call("3", userId="v"), call("4", event="NPS Submitted"), call("5", type="identify")]
 
     assert expected(calls) == {"a": {100: (3, 2)}}
+
+
+async def test_traffic_that_flows_is_not_started_again_as_only_one_flow_would_be_ended() -> None:
+    async with Load(["http://127.0.0.1:9"], Sent(), 1.0) as load:
+        load.go()
+        with pytest.raises(RuntimeError, match="the traffic flows already"):
+            load.go()
 
 
 def test_faults_have_names_of_their_own_and_are_found_by_their_beginnings() -> None:
