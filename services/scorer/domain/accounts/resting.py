@@ -21,9 +21,10 @@ def is_resting(account: Account, day: int) -> bool:
     """
     Return whether the close of `day` needs no evaluation: nothing came in for six weeks, nothing is waited for.
 
-    All windows have been empty for two weeks by then, and what still moves, the usual level that fades out of
-    the baseline, moves slowly: one evaluation a week follows it. After 256 days that has gone, too. Then one in four
-    weeks is only for the signals that are open: the alerter has no other time than that of snapshots.
+    The last four weeks have been empty for two weeks by then. What still moves, the usual level that fades out of the
+    baseline and what was in use in the last twelve weeks, moves slowly: one evaluation a week follows it. After 256 days
+    that has gone, too. Then one in four weeks is only for the signals that are open: the alerter has no other time than
+    that of snapshots.
     """
     idle = day - account.touched_day
     every = REST_EVERY_DAYS if idle <= SPAN else DEEP_REST_EVERY_DAYS
