@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -77,19 +78,25 @@ def transactional_producer(kafka: KafkaSettings, transactional_id: str, **option
     return made
 
 
-def throttled_s(producer: AIOKafkaProducer) -> float:
-    """Return for how many seconds a quota has made a transactional producer wait, in the answer that said so last; 0 for none."""
-    return float(getattr(producer.client, "throttled_s", 0.0))
+def throttled_s(producer: AIOKafkaProducer, since: float) -> float:
+    """
+    Return for how many seconds a quota has made a transactional producer wait, in the answer that said so last.
+
+    0 if that was over by `since`, by the monotonic clock.
+    """
+    until, seconds = getattr(producer.client, "throttled", (since, 0.0))
+    return float(seconds) if until > since else 0.0
 
 
 def _note_quotas(client: AIOKafkaClient) -> None:
-    """Note in `throttled_s` for how long brokers take no more from a client, which it is told and forgets."""
+    """Note in `throttled` until when brokers take no more from a client, and for how long, which it is told and forgets."""
     ask = client.send
 
     async def send(node_id: int, request: Any, **options: Any) -> Any:
         answer = await ask(node_id, request, **options)
         if throttle_ms := getattr(answer, "throttle_time_ms", 0):
-            client.throttled_s = throttle_ms / 1000
+            seconds = throttle_ms / 1000
+            client.throttled = time.monotonic() + seconds, seconds
         return answer
 
     client.send = send

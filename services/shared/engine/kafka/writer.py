@@ -9,6 +9,7 @@ transaction committed. Any error leaves it open and is fatal to the process: the
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -85,6 +86,7 @@ class LaneWriter:
         Raises:
             FailStop: it is not certain whether it is; only a new process may go on.
         """
+        began = time.monotonic()
         try:
             # A record that hangs fails by the request timeout; the bound is for a commit that is never answered.
             async with asyncio.timeout(2 * self._timeout_s):
@@ -92,7 +94,7 @@ class LaneWriter:
         except TimeoutError as error:
             raise FailStop(
                 f"the transaction of {self._spec.topic}/{self._partition} up to {transaction.position} was not committed within"
-                f" {2 * self._timeout_s:g} s: {self._late()}"
+                f" {2 * self._timeout_s:g} s: {self._late(began)}"
             ) from error
         except Exception as error:
             first = self._broken() or self._refused() or error
@@ -157,12 +159,12 @@ class LaneWriter:
         error = cast(BaseException | None, sending.exception())
         return error if error is None else error.__cause__ or error
 
-    def _late(self) -> str:
-        """Say who has not answered."""
+    def _late(self, began: float) -> str:
+        """Say who has not answered since the transaction began, by the monotonic clock."""
         late = [
             where for where, sent in self._sent.items() if any(not each.done() or each.cancelled() for each in sent)
         ]
-        if waits_s := throttled_s(self._producer):
+        if waits_s := throttled_s(self._producer, began):
             return (
                 f"a quota of the brokers lets the producer wait, last for {waits_s:.0f} s: raise it, or see to smaller transactions that"
                 " may take longer (TIDEMARK_ENGINE_TRANSACTION_BYTES, TIDEMARK_ENGINE_TRANSACTION_TIMEOUT_S)"
