@@ -15,6 +15,7 @@ from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import SourceMode
 from services.shared.kafka.clients import admin
 from services.shared.kafka.embedded.broker import EmbeddedBroker
+from services.shared.kafka.fetching import holes
 from services.shared.kafka.partition import partition_for
 from tests.support.counting.in_process import working
 from tests.support.counting.processor import counting_spec
@@ -95,9 +96,10 @@ async def test_a_batch_without_a_header_behind_whole_ones_stops_its_lane_and_no_
 
 @pytest.mark.parametrize("mode", SourceMode)
 async def test_a_batch_that_the_broker_passes_over_stops_its_lane_and_no_other(
-    own_broker: EmbeddedBroker, tmp_path: Path, mode: SourceMode
+    own_broker: EmbeddedBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: SourceMode
 ) -> None:
     """Where the header says that a batch is too long, the broker goes on with the next file, or gives nothing for ever."""
+    monkeypatch.setattr(holes, "_NOTHING_FOR_S", 5.0)
     spec = counting_spec(SOURCE, CHANGELOG, OUT, DEAD, mode)
     async with trial(own_broker.bootstrap, partitions=3) as log:
         await alter(log.kafka, SOURCE, {"segment.bytes": str(1 << 20)})

@@ -10,6 +10,7 @@ import pytest
 from schemas.topics import TOPICS
 from services.shared.kafka import topics
 from services.shared.kafka.embedded.broker import EmbeddedBroker
+from services.shared.kafka.fetching import holes
 from services.shared.kafka.settings import KafkaSettings
 from services.warehouse.domain.filters import EventFilter
 from services.warehouse.domain.rows import TABLE_OF_TOPIC
@@ -46,8 +47,9 @@ async def send(kafka: KafkaSettings, name: str, partitions: set[int]) -> set[str
 
 @pytest.mark.parametrize("harm", [damage, erase, lengthen])
 async def test_a_damaged_batch_stops_its_partition_and_loses_nothing_of_others(
-    own_broker: EmbeddedBroker, harm: Callable[[EmbeddedBroker, str], None]
+    own_broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch, harm: Callable[[EmbeddedBroker, str], None]
 ) -> None:
+    monkeypatch.setattr(holes, "_NOTHING_FOR_S", 5.0)
     kafka = KafkaSettings(bootstrap_servers=own_broker.bootstrap, partitions=PARTITIONS)
     await topics.create(kafka, [TOPICS[name] for name in TABLE_OF_TOPIC])
     whole = set(range(PARTITIONS)) - {DAMAGED}

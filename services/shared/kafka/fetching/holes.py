@@ -15,8 +15,13 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.errors import CorruptRecordException
 
-_NOTHING_FOR_S = 10.0
-"""An answer is complete: what a partition has is in the first that it could be in."""
+_NOTHING_FOR_S = 60.0
+_NOTHING_IN = 20
+"""
+So long, and in so many answers, nothing has to come. What is on the broker's disk is in the first answer that it could be in. But a
+broker that fetches old records from remote storage answers with nothing, and no error, where that takes longer than
+remote.fetch.max.wait.ms, or is more than its quota allows.
+"""
 
 
 class Holes:
@@ -25,8 +30,8 @@ class Holes:
     def __init__(self, topics: Collection[str] = ()) -> None:
         """Take their full names."""
         self.topics = topics
-        self._since: dict[TopicPartition, tuple[int, float]] = {}
-        """Where nothing came though there is something, and since when, by the monotonic clock."""
+        self._empty: dict[TopicPartition, tuple[int, float, int]] = {}
+        """Where nothing came though there is something, since when, by the monotonic clock, and how many answers ago."""
 
     def refuse(self, tp: TopicPartition, expected: int, begins: int) -> None:
         """
@@ -40,7 +45,7 @@ class Holes:
 
     def silent(self, request: Any, answer: Any) -> list[TopicPartition]:
         """
-        Return the partitions of which nothing has come for ten seconds, though there is something.
+        Return the partitions of which nothing has come for a minute, though there is something and it was asked for again and again.
 
         Of a request's partitions, a broker gives the first that has any records at least one whole batch; those behind it may be
         empty because the answer is full.
@@ -52,11 +57,14 @@ class Holes:
                 _, code, high_water, last_stable, *rest = given.get((topic, partition), (partition, -1, 0, 0, b""))
                 tp, end = TopicPartition(topic, partition), high_water if last_stable < 0 else last_stable
                 if code or rest[-1] or end <= offset or topic not in self.topics:
-                    self._since.pop(tp, None)
-                elif self._since.setdefault(tp, (offset, now))[0] != offset:
-                    self._since[tp] = offset, now
-                elif now - self._since[tp][1] >= _NOTHING_FOR_S:
-                    found.append(tp)
+                    self._empty.pop(tp, None)
+                else:
+                    at, since, answers = self._empty.get(tp, (-1, now, 0))
+                    if at != offset:
+                        since, answers = now, 0
+                    self._empty[tp] = offset, since, answers + 1
+                    if answers + 1 >= _NOTHING_IN and now - since >= _NOTHING_FOR_S:
+                        found.append(tp)
                 if rest[-1]:
                     return found
         return found
