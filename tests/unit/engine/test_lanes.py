@@ -251,7 +251,7 @@ async def test_a_lane_that_has_written_nothing_for_a_day_writes_its_position_onc
 
     async def a_day_passes() -> None:
         clock[0] += 86_500
-        lanes.observe(lambda _home: (1, 1), now=0.0)
+        lanes.keep()
         await turns()
 
     await until(lambda: lane.ready)
@@ -259,7 +259,7 @@ async def test_a_lane_that_has_written_nothing_for_a_day_writes_its_position_onc
     lanes.receive("events", chunk(0, "1"))
     await until(lambda: lane.durable.offset == 1)
     clock[0] += 80_000
-    lanes.observe(lambda _home: (1, 1), now=0.0)
+    lanes.keep()
     await turns()
     assert not host.checks
     await a_day_passes()

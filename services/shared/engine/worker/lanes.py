@@ -139,7 +139,6 @@ class Lanes:
         counts = {(topic, state): 0 for topic in self.specs for state in LanePhase}
         for tp, lane in self._lanes.items():
             counts[tp[0], lane.phase] += 1
-            lane.keep()
             view = self._views[tp]
             known = ends(tp)
             if (known is not None or not lane.ready) and lane.unanswered is None:
@@ -165,6 +164,11 @@ class Lanes:
         for (topic, state), count in counts.items():
             self._metrics.lanes.labels(topic, state.value).set(count)
         return longest
+
+    def keep(self) -> None:
+        """Have each lane keep its transactional id, however little happens in it."""
+        for lane in self._lanes.values():
+            lane.keep()
 
     def stop_damaged(self, why: Callable[[TopicPartition], str | None]) -> None:
         """Stop the lanes whose source is not read any more; `why` says so of a partition, else None."""

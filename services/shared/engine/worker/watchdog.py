@@ -61,6 +61,8 @@ class Watchdog:
                 self._metrics.loop_lag_seconds.set(late)
                 if late > _AWAY_S:
                     self._ends.doubt()
+                else:  # lanes of a process that was away may be another's by now: the group tells it in a moment
+                    self._lanes.keep()
                 if asking.done():
                     asking.result()
                 self.look()
