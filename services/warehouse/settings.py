@@ -29,6 +29,8 @@ class WarehouseSettings(Settings):
     """Bytes of record values at which a batch is written."""
     batch_seconds: float = Field(0.5, ge=0.0, le=60.0, validation_alias="TIDEMARK_WAREHOUSE_BATCH_SECONDS")
     """A batch is written when its first record has waited this long."""
+    accept_gap: bool = Field(False, validation_alias="TIDEMARK_WAREHOUSE_ACCEPT_GAP")
+    """Go on, instead of stopping the partition, where a broker passes over records. What was in them is in no table."""
 
     query_tokens_file: Path | None = Field(None, validation_alias="TIDEMARK_QUERY_TOKENS_FILE")
     """YAML file of the tokens that may ask the query API. Needed unless TIDEMARK_HTTP_HOST is loopback."""

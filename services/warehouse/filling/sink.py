@@ -116,7 +116,8 @@ class KafkaSink:
             fetch_max_wait_ms=_FETCH_WAIT_MS,
         )
         await reader.start()
-        take_as_read(reader, {self._kafka.scoped(topic) for topic in TABLE_OF_TOPIC})  # none is compacted
+        whole = () if self._settings.accept_gap else TABLE_OF_TOPIC  # none is compacted
+        take_as_read(reader, {self._kafka.scoped(topic) for topic in whole})
         try:
             sources = Sources(self._kafka, self._store, self._calls, self._metrics)
             partitions = await sources.partitions()

@@ -17,6 +17,7 @@ from services.warehouse.domain.rows import TABLE_OF_TOPIC
 from services.warehouse.memory.store import MemoryStore
 from tests.integration.warehouse.sinks import EVENT, T0, producing, sinking
 from tests.support.damaging import damage, erase, lengthen
+from tests.support.topic_settings import alter
 from tests.support.waiting import until
 from tests.support.warehouse_events import example
 
@@ -68,3 +69,24 @@ async def test_a_damaged_batch_stops_its_partition_and_loses_nothing_of_others(
         labels = {"topic": "usage-events", "partition": str(DAMAGED)}
         assert registry.get_sample_value("tidemark_warehouse_stopped", labels) == 1
         assert f"usage-events/{DAMAGED} is damaged soon after offset 0" in str(sink.not_ready())
+
+
+async def test_an_operator_lets_the_warehouse_pass_what_a_broker_does_not_give(own_broker: EmbeddedBroker) -> None:
+    """As where a batch is lost on all replicas, or the topic was compacted for a while: the records before it can stay on the topic."""
+    kafka = KafkaSettings(bootstrap_servers=own_broker.bootstrap, partitions=1)
+    await topics.create(kafka, [TOPICS[name] for name in TABLE_OF_TOPIC])
+    await alter(kafka, "usage-events", {"segment.bytes": str(1 << 20)})
+    async with producing(kafka) as producer:
+        for _ in range(4):
+            await producer.send_and_wait("usage-events", b"no event" * 50_000, partition=0)
+    sent = await send(kafka, "behind", {0})
+    lengthen(own_broker, "usage-events-0")
+    store = MemoryStore()
+
+    async with sinking(kafka, store) as (sink, _):
+        await until(lambda: "offsets 0 to 1 are not given, those behind them are" in (sink.not_ready() or ""))
+    async with sinking(kafka, store, accept_gap=True) as (sink, _):
+        await until(lambda: store.positions().get(("usage-events", 0)) == 4 + EACH)
+
+        assert sink.not_ready() is None
+        assert {str(row["event_id"]) for row in store.events(EventFilter("acme", limit=1_000)).rows} == sent
