@@ -25,7 +25,8 @@ def load_rules(directory: Path = SHIPPED_RULES, overrides: Path | None = None) -
     """
     Read every *.yaml of a directory, lay the overrides over it, and put the rules in order.
 
-    An override names members of a rule and their new values; of text, clear and inhibited_by also parts of them.
+    An override names members of a rule and their new values; of text, clear and inhibited_by also parts of them. One of a rule
+    that the directory does not have, and that says when it fires, is a rule beside the others.
 
     Raises:
         ConfigurationError: with every problem of every file.
@@ -48,17 +49,25 @@ def load_rules(directory: Path = SHIPPED_RULES, overrides: Path | None = None) -
         if isinstance(rule_id, str) and rule_id in changes:
             where = f"{path}, changed by {overrides}"
             data = _merged(data, changes[rule_id])
-        try:
-            rules.append(read_rule(data))
-        except RuleProblems as error:
-            problems += [f"{where}: {problem}" for problem in error.problems]
-    problems += [f"{overrides}: {name}: there is no such rule" for name in sorted(changes.keys() - seen)]
+        _add(rules, data, where, problems)
+    for name in sorted(changes.keys() - seen):
+        if "fires" in changes[name]:
+            _add(rules, {**changes[name], "id": name}, f"{overrides}: {name}", problems)
+        else:
+            problems.append(f"{overrides}: {name}: there is no such rule; a new one must say when it fires")
     if problems:
         raise ConfigurationError(problems)
     try:
         return rule_set(rules)
     except RuleProblems as error:
         raise ConfigurationError([f"{directory}: {problem}" for problem in error.problems]) from error
+
+
+def _add(rules: list[Rule], data: Mapping[str, Any], where: str, problems: list[str]) -> None:
+    try:
+        rules.append(read_rule(data))
+    except RuleProblems as error:
+        problems += [f"{where}: {problem}" for problem in error.problems]
 
 
 def _passed_over(directory: Path, overrides: Path | None) -> list[str]:

@@ -16,4 +16,4 @@ class AlerterSettings(Settings):
     rules_dir: Path = Field(SHIPPED_RULES, validation_alias="TIDEMARK_RULES_DIR")
     """Folder with one YAML file per rule; by default the rules that come with Tidemark."""
     rules_overrides: Path | None = Field(None, validation_alias="TIDEMARK_RULES_OVERRIDES")
-    """YAML file that overrides fields of rules, by rule id."""
+    """YAML file that overrides fields of rules, by rule id, and may add rules."""

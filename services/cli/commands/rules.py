@@ -17,7 +17,9 @@ RulesOption = Annotated[
 ]
 OverridesOption = Annotated[
     Path | None,
-    typer.Option("--overrides", help="File that overrides fields of rules; by default TIDEMARK_RULES_OVERRIDES."),
+    typer.Option(
+        "--overrides", help="File that overrides fields of rules, or adds rules; by default TIDEMARK_RULES_OVERRIDES."
+    ),
 ]
 
 

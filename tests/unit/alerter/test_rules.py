@@ -181,6 +181,34 @@ def test_an_override_changes_what_it_names_and_leaves_the_rest(tmp_path: Path) -
     assert not off.enabled
 
 
+def test_an_override_that_says_when_it_fires_adds_a_rule_beside_the_shipped_ones(tmp_path: Path) -> None:
+    overrides = tmp_path / "overrides.yaml"
+    rule = {name: value for name, value in shipped("nps_detractor").items() if name != "id"}
+    overrides.write_text(yaml.safe_dump({"of_our_own": rule | {"for": "3d"}}), "utf-8")
+
+    rules = load_rules(overrides=overrides)
+
+    own = rules.get("of_our_own")
+    assert own is not None
+    assert own.for_ms == 3 * DAY_MS
+    assert {each.id for each in rules.ordered} == {each.id for each in load_rules().ordered} | {"of_our_own"}
+
+
+def test_an_override_of_no_rule_and_a_new_rule_that_is_not_whole_are_reported(tmp_path: Path) -> None:
+    overrides = tmp_path / "overrides.yaml"
+    overrides.write_text(
+        "usage_declin: {for: 5d}\nof_our_own: {fires: {measure: roles_gone, at_least: 1}}\nX: {fires: {}}\n", "utf-8"
+    )
+
+    with pytest.raises(ConfigurationError) as raised:
+        load_rules(overrides=overrides)
+
+    said = str(raised.value)
+    assert "usage_declin: there is no such rule; a new one must say when it fires" in said
+    assert "of_our_own: text: is missing" in said
+    assert "X: id: must be lower case letters" in said
+
+
 def test_all_problems_of_all_files_are_reported_at_once(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("id: [", "utf-8")
     (tmp_path / "b.yaml").write_text("- a list", "utf-8")
