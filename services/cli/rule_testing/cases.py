@@ -49,6 +49,8 @@ class Story(msgspec.Struct, forbid_unknown_fields=True):
     """Whether an active day brings an event of value."""
     traits: dict[int, dict[str, Any]] = {}
     """Group traits by the day on which they are sent; a value `day N` becomes the date of that day."""
+    roles: dict[int, dict[str, str]] = {}
+    """By the day on which it is said, the role of each user."""
     events: list[OneEvent] = []
 
     @property
@@ -141,7 +143,7 @@ def _refuse_what_is_never_played(case: Case) -> None:
                 raise ValueError(
                     f"accounts.{account}.events[{number}].hour: must be 0 to {HOURS - 1}, the hours of its day"
                 )
-        given = [(f"traits: {day}", day) for day in story.traits]
+        given = [(f"traits: {day}", day) for day in story.traits] + [(f"roles: {day}", day) for day in story.roles]
         given += [(f"events[{number}].day: {event.day}", event.day) for number, event in enumerate(story.events)]
         for field, day in given:
             if not 0 <= day < case.days:

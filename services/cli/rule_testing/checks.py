@@ -12,7 +12,7 @@ from pathlib import Path
 
 from services.alerter.domain.rules import RuleSet, Severity
 from services.alerter.domain.stages.deduplicate import Reason, Transition
-from services.cli.rule_testing.cases import BadCase, Case, dated, each_account
+from services.cli.rule_testing.cases import BadCase, Case, dated, each_account, series
 from services.shared.tracking_plan.event_check import Beside
 from services.shared.tracking_plan.plan import TrackingPlan
 from services.shared.tracking_plan.traffic import TrafficPlan
@@ -27,6 +27,10 @@ def check_case(path: Path, case: Case, rules: RuleSet, plan: TrackingPlan) -> No
             a property what the plan does not take.
     """
     _check_names(path, case, rules, plan)
+    for field, user in _never_active(case):
+        raise BadCase(
+            f"{path}: {field}: {user} is never active, so the role is nobody's; the people of `days` are person-1, person-2, ..."
+        )
     for field, detail in _violations(case, TrafficPlan(plan)):
         raise BadCase(f"{path}: {field}: {detail}")
 
@@ -39,15 +43,26 @@ def _check_names(path: Path, case: Case, rules: RuleSet, plan: TrackingPlan) -> 
         "severity": [each.name.lower() for each in Severity],
         "reason": [each.value for each in Reason if each.value],
         "trait of accounts in the tracking plan": sorted(plan.group_traits),
+        "role in the tracking plan": list(plan.roles),
     }
     for field, what, name in _named(case):
         names = known[what]
         if name in names or (what not in ("rule", "account") and name.lower() in map(str.lower, names)):
             continue
         near = difflib.get_close_matches(name, names, n=1)
-        few = "" if what in ("rule", "account") else f"; there are {', '.join(names)}"
+        few = "" if what in ("rule", "account") else f"; there are {', '.join(names) or 'none'}"
         hint = f"; write {near[0]} if that is meant" if near else few
         raise BadCase(f"{path}: {field}: there is no {what} {name}{hint}")
+
+
+def _never_active(case: Case) -> Iterator[tuple[str, str]]:
+    """Yield the field and the user of each role of somebody who does nothing in the case."""
+    for account, story in case.accounts.items():
+        active = {event.user for event in story.events}
+        for actor, days in story.series.items():
+            active |= {f"{actor}-{number + 1}" for number in range(max(series(days), default=0))}
+        for day, roles in story.roles.items():
+            yield from ((f"accounts.{account}.roles.{day}", user) for user in roles if user not in active)
 
 
 def _violations(case: Case, plan: TrafficPlan) -> Iterator[tuple[str, str]]:
@@ -76,5 +91,10 @@ def _named(case: Case) -> list[tuple[str, str, str]]:
             named += [
                 (f"accounts.{account}.traits.{day}", "trait of accounts in the tracking plan", trait)
                 for trait in traits
+            ]
+        for day, roles in story.roles.items():
+            named += [
+                (f"accounts.{account}.roles.{day}.{user}", "role in the tracking plan", role.strip())
+                for user, role in roles.items()
             ]
     return named

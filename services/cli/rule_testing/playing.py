@@ -24,7 +24,7 @@ from services.scorer.domain.lane.clock import SWEEP_MS
 from services.scorer.lanes import fleet_lane, usage_lanes
 from services.shared.engine.memory.log import MemoryLog
 from services.shared.engine.memory.runner import MemoryRunner
-from services.shared.tracking_plan.plan import TrackingPlan
+from services.shared.tracking_plan.plan import TrackingPlan, role_trait
 from services.shared.units import DAY_MS, HOUR_MS, MINUTE_MS
 
 PARTITIONS = 2
@@ -49,7 +49,7 @@ def run_case(case: Case, rules: RuleSet, plan: TrackingPlan, model: Model) -> li
         start = (first + day) * DAY_MS
         for account in sorted(stories):
             active = {actor: _active(days, day) for actor, days in plans[account].items()}
-            for event in _events_of_day(account, stories[account], day, active, first):
+            for event in _events_of_day(account, stories[account], day, active, first, role_trait(plan)):
                 log.append(USAGE_EVENTS, account.encode(), _encode_event(event))
         _tick(log, start + 23 * HOUR_MS)
         runner.run()
@@ -115,11 +115,14 @@ def _active(days: list[int], day: int) -> int:
 
 
 def _events_of_day(
-    account: str, story: Story, day: int, active: Mapping[str, int], first: int
+    account: str, story: Story, day: int, active: Mapping[str, int], first: int, role: str | None
 ) -> Iterator[dict[str, Any]]:
     start = (first + day) * DAY_MS
     if day in story.traits:
         yield _event(account, start + HOUR_MS, "GROUP", properties=dated(story.traits[day], first))
+    if role is not None:
+        for user, said in story.roles.get(day, {}).items():
+            yield _event(account, start + HOUR_MS, "IDENTIFY", user=user, properties={role: said})
     for actor, count in active.items():
         apart_ms = min(MINUTE_MS, ACTIVE_MS // max(1, count))
         for number in range(count):

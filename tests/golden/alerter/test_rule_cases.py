@@ -16,6 +16,7 @@ from services.cli.rule_testing.playing import differences, run_case
 from services.scorer.settings import ScorerSettings, load_scoring
 from services.shared.errors import Fatal
 from services.shared.plan_file import default_plan
+from services.shared.tracking_plan.reading import read_plan
 from services.shared.units import DAY_MS
 
 CASES = sorted(Path(__file__).parent.glob("*.yaml"))
@@ -46,6 +47,58 @@ def test_the_example_of_the_page_passes(project_root: Path, tmp_path: Path) -> N
     case = read_case(path)
 
     assert not differences(case, run_case(case, load_rules(), *load_scoring(ScorerSettings())))
+
+
+def test_the_rule_of_the_page_of_signals_fires_when_a_role_is_left_empty_and_ends_before_its_measure_forgets(
+    project_root: Path, tmp_path: Path
+) -> None:
+    text = (project_root / "docs/signals.md").read_text("utf-8").partition("## Rules of your own")[2]
+    overrides, path = tmp_path / "rules.yaml", tmp_path / "case.yaml"
+    overrides.write_text(text.partition("```yaml\n")[2].partition("```")[0], "utf-8")
+    path.write_text(
+        """
+about: The last of a role stops, for good or until a colleague takes it.
+accounts:
+  nobody: {days: "5x100 4x120", roles: {0: {person-5: admin, person-1: editor}}}
+  successor: {days: "5x100 4x120", roles: {0: {person-5: admin}, 140: {person-2: Admin}}}
+  another: {days: "5x100 4x120", roles: {0: {person-5: admin, person-4: admin}}}
+expect:
+  - {account: nobody, rule: role_left_empty, transition: firing, day: 129}
+  - {account: nobody, rule: role_left_empty, transition: resolved, reason: expired, day: 179}
+  - {account: successor, rule: role_left_empty, transition: firing, day: 129}
+  - {account: successor, rule: role_left_empty, transition: resolved, reason: recovered, day: 140}
+""",
+        "utf-8",
+    )
+    plan = read_plan(
+        {
+            "events": {"Seen": {}},
+            "identify_traits": {"Role": {"type": "text", "means": "role"}},
+            "roles": ["admin", "editor"],
+        }
+    )
+    rules, case = load_rules(overrides=overrides), read_case(path)
+    check_case(path, case, rules, plan)
+
+    found = differences(case, run_case(case, rules, plan, load_scoring(ScorerSettings())[1]))
+
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("roles", "said"),
+    [
+        ("{0: {person-1: owner}}", r"accounts\.a\.roles\.0\.person-1: there is no role in the tracking plan owner; there are admin"),
+        ("{0: {person-3: admin}}", r"accounts\.a\.roles\.0: person-3 is never active"),
+    ],
+)  # fmt: skip
+def test_a_role_that_nobody_has_or_that_is_not_told_apart_is_refused(tmp_path: Path, roles: str, said: str) -> None:
+    path = tmp_path / "case.yaml"
+    path.write_text(f"about: x\naccounts: {{a: {{days: 2x10, roles: {roles}}}}}\n", "utf-8")
+    plan = read_plan({"identify_traits": {"role": {"type": "text", "means": "role"}}, "roles": ["admin"]})
+
+    with pytest.raises(BadCase, match=said):
+        check_case(path, read_case(path), load_rules(), plan)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +142,7 @@ def test_what_is_no_case_is_refused_with_its_file(tmp_path: Path, text: str) -> 
         ("events: [{day: 9, name: Seen}, {day: 10, name: Never Sent}]", r"accounts\.a\.events\[1\]\.day: 10"),
         ("events: [{day: -1, name: Never Sent}]", r"accounts\.a\.events\[0\]\.day: -1"),
         ("traits: {0: {seats: 3}, 10: {seats: 4}}", r"accounts\.a\.traits: 10"),
+        ("roles: {10: {person-1: admin}}", r"accounts\.a\.roles: 10"),
         ("count: 0", r"accounts\.a\.count: must be at least 1"),
         ("events: [{day: 9, name: Seen, hour: 24}]", r"accounts\.a\.events\[0\]\.hour: must be 0 to 23"),
         ("value: no thanks", r"accounts\.a\.value: expected true or false, not text"),
