@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from services.cli.plan.observed import NoCall, Observed
 from services.shared.counts import counted
-from services.shared.tracking_plan.plan import TrackingPlan, plain
+from services.shared.tracking_plan.plan import TrackingPlan, plain, role_trait
 from services.shared.tracking_plan.traffic import TrafficPlan
 
 MAX_NAMES = 5_000
@@ -41,6 +42,9 @@ class PlanComparison:
         """By the plan's own name, or `group` and `identify`."""
         self.unknown: dict[str, int] = {}
         """Events that the plan does not name."""
+        self._role_trait = (role_trait(plan) or "").lower()
+        self.roles: dict[str, int] = {}
+        """By role as it was sent, without regard to case: in how many identify calls."""
         self.breaks: dict[Break, int] = {}
         self.details: dict[Break, str] = {}
 
@@ -60,6 +64,8 @@ class PlanComparison:
             self.seen[called] = self.seen.get(called, 0) + 1
         elif kind == "TRACK" and (name in self.unknown or len(self.unknown) < MAX_NAMES):
             self.unknown[name] = self.unknown.get(name, 0) + 1
+        if kind == "IDENTIFY" and self._role_trait:
+            self._note_role(properties)
         found = self._traffic.violations(kind, name, properties, beside)
         if beside.from_browser and (held := self._traffic.server_only(kind, name, properties)):
             found = [held, *found]
@@ -69,6 +75,24 @@ class PlanComparison:
             way = Break(called, each.code, each.field)
             self.breaks[way] = self.breaks.get(way, 0) + 1
             self.details.setdefault(way, each.detail)
+
+    def _note_role(self, traits: Mapping[str, Any]) -> None:
+        said = next((value for trait, value in traits.items() if trait.lower() == self._role_trait), None)
+        role = said.strip().lower() if isinstance(said, str) else ""
+        if role and (role in self.roles or len(self.roles) < MAX_NAMES):
+            self.roles[role] = self.roles.get(role, 0) + 1
+
+    @property
+    def other_roles(self) -> dict[str, int]:
+        """Roles that came and are not told apart, the most frequent first."""
+        listed = {role.lower() for role in self._plan.roles}
+        others = ((role, count) for role, count in self.roles.items() if role not in listed)
+        return dict(sorted(others, key=lambda each: (-each[1], each[0])))
+
+    @property
+    def roles_never_came(self) -> list[str]:
+        """The plan's roles that nobody had."""
+        return [role for role in self._plan.roles if role.lower() not in self.roles]
 
     @property
     def never_came(self) -> list[str]:
@@ -89,6 +113,8 @@ class PlanComparison:
             ],
             "unknown": dict(sorted(self.unknown.items(), key=lambda each: -each[1])),
             "never_came": self.never_came,
+            "other_roles": self.other_roles,
+            "roles_never_came": self.roles_never_came,
         }
 
     def lines(self) -> list[str]:
@@ -110,9 +136,14 @@ class PlanComparison:
             said.append(f"BAD  {event}: {way.field}: {self.details[way]} ({way.code}; {count:,} of {of:,})")
         if self.unknown:
             said.append(f"not in the plan: {_some(f'{name} ({count:,})' for name, count in self._unknown_first())}")
+        where = "in the sample" if self.one_in > 1 else "seen"
         if self.never_came:
-            where = "in the sample" if self.one_in > 1 else "seen"
             said.append(f"in the plan and not {where}: {_some(iter(self.never_came))}")
+        if self.other_roles:
+            others = _some(f"{role} ({count:,})" for role, count in self.other_roles.items())
+            said.append(f"roles that the plan does not list, all taken as one: {others}")
+        if self.roles_never_came:
+            said.append(f"roles in the plan and not {where}: {_some(iter(self.roles_never_came))}")
         return said
 
     def _often_first(self) -> list[tuple[Break, int]]:

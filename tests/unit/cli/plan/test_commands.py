@@ -126,6 +126,24 @@ def test_check_tells_what_breaks_the_plan_how_often_and_what_it_does_not_name(fi
     ]
 
 
+def test_roles_that_the_plan_does_not_list_are_named_since_nothing_breaks(files: Path) -> None:
+    (files / "plan.yaml").write_text(
+        "identify_traits: {Role: {type: text, means: role}}\nroles: [Admin, viewer]\n", "utf-8"
+    )
+    said = [" ADMIN", "owner", "Owner", "guest", None, ""]
+    calls = files / "calls.ndjson"
+    calls.write_text("\n".join(json.dumps({"type": "identify", "traits": {"role": role}}) for role in said), "utf-8")
+
+    told, as_json = run("check", "--events", str(calls)), run("check", "--events", str(calls), "--json")
+
+    assert told.stdout.splitlines()[1:] == [
+        "roles that the plan does not list, all taken as one: owner (2), guest (1)",
+        "roles in the plan and not seen: viewer",
+    ]
+    assert json.loads(as_json.stdout)["other_roles"] == {"owner": 2, "guest": 1}
+    assert json.loads(as_json.stdout)["roles_never_came"] == ["viewer"]
+
+
 def test_check_tells_what_has_the_right_type_and_cannot_be_read(files: Path) -> None:
     """As ingest does of the same calls, by their times where there are any."""
     absence = {"type": "track", "event": "Planned Absence", "groupId": "acme", "timestamp": "2027-01-15T08:00:00Z"}
