@@ -34,6 +34,8 @@ def draft(traffic: Traffic) -> str:
         "identify_traits": _properties(traffic.identify, personal=("name",)),
     }
     for meant, part, name, declared in _additions(traffic.known):
+        if part == "group_traits" and meant.keys() & traffic.unfit:
+            continue
         read_from = _READ_FROM[part](declared) if part in _READ_FROM else ()
         if all(_always_has(traffic, event, each) for event in meant for each in read_from):
             config = _with(config, meant, part, name, declared)
@@ -97,7 +99,7 @@ def _additions(known: TrackingPlan) -> Iterator[tuple[dict[str, str], str, str, 
         yield meant, kind, rest, declared
     for name, trait in known.group_traits.items():
         if trait.means:
-            yield {name.lower(): trait.means}, "group_traits", "", None
+            yield {name.lower(): trait.means}, "group_traits", "", trait.type
 
 
 _READ_FROM: Mapping[str, Callable[[Any], tuple[str, ...]]] = {
@@ -131,14 +133,14 @@ def _with(config: Config, meant: Mapping[str, str], part: str, name: str, declar
     changed = copy.deepcopy(config)
     if of_traits:
         for trait, word in meant.items():
-            changed[part][trait]["means"] = word
+            changed[part][trait] |= {"type": declared, "means": word}
             changed[part][trait].pop("personal", None)
     else:
         by_name = {plain(event): said for event, said in changed["events"].items()}
         for event, word in meant.items():
             said = by_name[event]
             said["means"] = word if word == "ignored" else [*said.get("means", []), word]
-    if declared is not None:
+    if declared is not None and not of_traits:
         changed.setdefault(part, {})[name] = declared
     try:
         read_plan(changed)

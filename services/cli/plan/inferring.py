@@ -117,6 +117,9 @@ class Traffic:
         """Take a plan of usual names."""
         self.known = known
         self._known = TrafficPlan(known)
+        self._facts = {name.lower(): check_of(trait) for name, trait in known.group_traits.items() if trait.means}
+        self.unfit: set[str] = set()
+        """Group traits that set a fact in the known plan, of which a value was seen that cannot."""
         self.count = 0
         self.events: dict[str, EventSeen] = {}
         """By plain name."""
@@ -142,7 +145,9 @@ class Traffic:
                 event.unreadable |= self._known.unreadable(kind, name, properties, beside)
                 event.from_browser |= beside.from_browser
         elif kind in ("GROUP", "IDENTIFY"):
-            traits = ((trait.lower(), value) for trait, value in properties.items())
+            traits = [(trait.lower(), value) for trait, value in properties.items()]
+            if kind == "GROUP":
+                self.unfit |= {trait for trait, value in traits if not self._sets_a_fact(trait, value)}
             (self.group if kind == "GROUP" else self.identify).add(traits)
         elif kind == "PAGE" and path:
             pattern = pattern_of(path)
@@ -152,6 +157,13 @@ class Traffic:
     def only_servers_send(self, event: EventSeen) -> bool:
         """Return whether the known plan takes an event from servers alone, and no browser sent it."""
         return not event.from_browser and self._known.server_only("TRACK", event.name, {}) is not None
+
+    def _sets_a_fact(self, trait: str, value: Any) -> bool:
+        """Return whether a value has the type of its fact in the known plan, if there is either."""
+        if value is None or trait not in self._facts:
+            return True
+        types, fits = self._facts[trait]
+        return type(value) in types or fits(value)
 
     def _event(self, name: str) -> EventSeen | None:
         key = plain(name)

@@ -103,6 +103,21 @@ def test_usual_names_mean_what_they_mean_if_it_fits() -> None:
     }  # fmt: skip
 
 
+def test_facts_have_their_type_where_what_was_seen_fits_it_though_a_narrower_or_wider_one_would_do() -> None:
+    """Whole amounts of revenue, codes of countries, owners who are called by a date: the narrowest type is that of no fact."""
+    traits = {"Revenue": 12_000, "country": "DE-BY", "owner": "2027-03-31", "plan": "pro"}
+    plan = drafted(Observed("GROUP", "", "", traits), Observed("GROUP", "", "", {"revenue": None, "country": "PT"}))
+    unfit = drafted(
+        Observed("GROUP", "", "", traits), Observed("GROUP", "", "", {"revenue": "much", "country": "Utopia"})
+    )
+
+    assert {name: (said.type, said.means) for name, said in plan.group_traits.items()} == {
+        "revenue": ("number", "facts.revenue"), "country": ("country", "facts.country"),
+        "owner": ("text", "facts.owner"), "plan": ("text", "facts.plan"),
+    }  # fmt: skip
+    assert (unfit.group_traits["revenue"].means, unfit.group_traits["country"].means) == ("", "")
+
+
 def test_what_only_servers_may_send_stays_so_unless_a_browser_sent_it() -> None:
     plan = drafted(
         track("note_added", text="They move.", author="mia"), track("Account Lost", date="2027-01-31"),
