@@ -140,7 +140,7 @@ def code_of(feed: DataFeed) -> str:
     if feed.call == "group":
         return f'analytics.group("acme", {fields})'
     if feed.call == "identify":
-        return f'analytics.identify("ann", {fields})'
+        return f'analytics.identify("ann", {fields}, {{"context": {{"groupId": "acme"}}}})'
     return f'analytics.track({json.dumps(feed.event)}, {fields}, {{"context": {{"groupId": "acme"}}}})'
 
 

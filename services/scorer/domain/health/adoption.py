@@ -21,7 +21,7 @@ class Adoption(NamedTuple):
     used: int
     """Features in use now."""
     dropped: int
-    """Features in use until lately, and not now."""
+    """Features in use until lately, and not now; none if the whole account is away as planned on any of the last days."""
     core_unused: int | None
     """Core features that are not in use now; None: the plan declares no core feature."""
     deep_people: int | None
@@ -32,6 +32,7 @@ def adoption(account: Account, day: int) -> Adoption:
     """Return how the declared features are used as of a closed day, days since 1970 UTC."""
     depths = account.kinds.depths
     people, _ = split(account.active_users.known)
+    away = ACCOUNT in _away(account, day)
     used = dropped = core_used = 0
     deep = np.zeros(people, np.bool_)
     for feature, depth in depths.items():
@@ -42,7 +43,7 @@ def adoption(account: Account, day: int) -> Adoption:
             core_used += depth == "core"
             if depth == "deep":
                 deep |= last[:people] > day - RECENT_DAYS
-        elif newest > day - BEFORE_DAYS:
+        elif newest > day - BEFORE_DAYS and not away:
             dropped += 1
     core = sum(depth == "core" for depth in depths.values())
     return Adoption(
@@ -69,11 +70,7 @@ def roles_gone(account: Account, day: int) -> int | None:
     known = account.active_users.known[: len(active)]
     now = active[:, -RECENT_DAYS:].any(axis=1)
     lately = active[:, -BEFORE_DAYS:-RECENT_DAYS].any(axis=1)
-    away = {
-        person
-        for (person, first), (last, _) in (account.absences or {}).items()
-        if first <= day and last > day - RECENT_DAYS and last >= first
-    }
+    away = _away(account, day)
     if ACCOUNT in away:
         return 0
     if away:
@@ -81,3 +78,12 @@ def roles_gone(account: Account, day: int) -> int | None:
     codes = account.roles.of(known)
     left: set[int] = set(codes[lately].tolist()) - set(codes[now].tolist())
     return sum(UNKNOWN < code <= len(account.kinds.roles) for code in left)
+
+
+def _away(account: Account, day: int) -> set[int]:
+    """Return who is away as planned on any of the last days; ACCOUNT: all are."""
+    return {
+        person
+        for (person, first), (last, _) in (account.absences or {}).items()
+        if first <= day and last > day - RECENT_DAYS and last >= first
+    }

@@ -174,3 +174,15 @@ def test_what_events_say_comes_into_the_snapshot() -> None:
         "deep_people_28": 0,
         "roles_gone": 1,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("person", "last", "dropped"),
+    [(0, 20, 0), (0, 28, 1), (person_of("ann"), 20, 1)],
+    ids=["all", "before", "one person"],
+)
+def test_while_the_whole_account_is_away_as_planned_no_feature_is_dropped(person: int, last: int, dropped: int) -> None:
+    found = using(("exports", 40, person_of("ann")))
+    found.absences = absences((person, 39, last))
+
+    assert measured(found)["features_dropped"] == dropped
