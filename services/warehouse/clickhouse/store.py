@@ -216,6 +216,7 @@ def open_embedded(path: Path, database: str, memory_mb: int = EMBEDDED_MEMORY_MB
     target = {"interface": "chdb", "path": str(path), "chdb_options": _limits(memory_mb)}
     store = _open(target, database, str(path), embedded=True)
     store.files = scratch
+    store.memory_bytes = memory_mb * 1024 * 1024 // 2
     # Nobody else has the store open, so what lies there is of a process that was killed.
     for left in scratch.iterdir():
         shutil.rmtree(left) if left.is_dir() else left.unlink()

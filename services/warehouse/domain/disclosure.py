@@ -60,6 +60,11 @@ class PersonalRows(NamedTuple):
         columns, source, whose = _SELECTED[self.table]
         return f"SELECT {columns} FROM {source} WHERE {whose.format(user=self.user)}"  # noqa: S608  names of ours and a pseudonym
 
+    @property
+    def fewer_days_take_less(self) -> bool:
+        """Return that days of a person cannot be asked for."""
+        return False
+
 
 def personal_rows(user: str, table: str) -> PersonalRows:
     """

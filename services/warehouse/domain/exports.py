@@ -25,6 +25,10 @@ class Selection(Protocol):
     def format(self) -> str:
         """Return the engine's name of the format."""
 
+    @property
+    def fewer_days_take_less(self) -> bool:
+        """Return whether a part of the days can be asked for, and takes less memory than the whole."""
+
 
 class Export(NamedTuple):
     """One export."""
@@ -46,6 +50,11 @@ class Export(NamedTuple):
         # What is not known is an empty cell: the engine's own sign, \N, is text to everybody else.
         settings = " SETTINGS format_csv_null_representation = ''" if self.format == FORMATS["csv"] else ""
         return f"SELECT * FROM {self.view.name}{where}{settings}"  # noqa: S608  names and dates of ours
+
+    @property
+    def fewer_days_take_less(self) -> bool:
+        """Return whether the view goes by day; cohorts are counted before some of them are left out."""
+        return self.view.date == "date"
 
 
 def export_of(name: str, parameters: Mapping[str, str]) -> Export:

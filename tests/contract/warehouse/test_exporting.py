@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import date
 from io import StringIO
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import httpx
 import pytest
@@ -128,6 +128,42 @@ def test_an_export_that_fails_in_the_engine_is_no_file_with_its_error_at_the_end
 
     with pytest.raises(Retryable, match="TOO_MANY_ROWS"):
         b"".join(filled.export(export_of("health_by_day", {"format": format_})))
+
+
+class Large(NamedTuple):
+    """Rows that take some 400 MB."""
+
+    query: str = "SELECT length(groupArray(number)) AS numbers FROM numbers(20000000)"
+    format: str = "JSONEachRow"
+    fewer_days_take_less: bool = False
+
+
+@pytest.mark.parametrize(("memory_mb", "fits"), [(300, False), (1_600, True)])
+def test_an_export_may_take_half_of_what_the_embedded_engine_may(tmp_path: Path, memory_mb: int, fits: bool) -> None:
+    store = open_embedded(tmp_path / "clickhouse", "tidemark", memory_mb)
+    try:
+        if fits:
+            assert json.loads(b"".join(store.export(Large()))) == {"numbers": 20_000_000}
+        else:
+            with pytest.raises(Rejected, match=r"the 150 MB .* may take: raise TIDEMARK_WAREHOUSE_MEMORY_MB$"):
+                b"".join(store.export(Large()))
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize(("view", "by_day"), [("health_by_day", True), ("feature_adoption", False)])
+def test_an_export_that_takes_too_much_is_told_only_what_helps(
+    filled: ClickHouseStore, monkeypatch: pytest.MonkeyPatch, view: str, by_day: bool
+) -> None:
+    """Of cohorts, fewer take as much. The setting of the embedded engine is nothing to a server."""
+    monkeypatch.setattr(filled, "memory_bytes", 4_096, raising=False)
+
+    with pytest.raises(Rejected) as refused:
+        b"".join(filled.export(export_of(view, {})))
+
+    assert refused.value.code == "too_much"
+    assert ("export fewer days at a time" in refused.value.detail) == by_day
+    assert ("TIDEMARK_WAREHOUSE_MEMORY_MB" in refused.value.detail) == (filled.files is not None)
 
 
 class Cut(ClickHouseExporting):
