@@ -10,6 +10,7 @@ TIDEMARK_LOG_FORMAT (text or json) say how much and how.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
@@ -48,6 +49,13 @@ def setup(service: str, settings: LogSettings | None = None) -> None:
     # These tell of every reconnection at INFO, and of every commit.
     for chatty in ("aiokafka", "faust", "mode", "asyncio", "uvicorn", "kafka"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(settings.level)))
+
+
+def flush() -> None:
+    """Write out what was logged, as far as that can be done: a full disk or a closed pipe keeps no process from leaving."""
+    for handler in logging.getLogger().handlers:
+        with contextlib.suppress(OSError, ValueError):
+            handler.flush()
 
 
 def fields(record: logging.LogRecord) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.shared import logging as logs
 from services.shared.process import early_stop
 
 if __name__ == "__main__":
@@ -231,8 +232,7 @@ def _end_in_time(_: object) -> None:
 
     def leave() -> None:
         log.critical("ended_without_an_answer_of_the_store")
-        for handler in logging.getLogger().handlers:
-            handler.flush()
+        logs.flush()
         os._exit(exit_status.FAIL_STOP)  # what was not stored is read again
 
     timer = threading.Timer(_END_WITHIN_S, leave)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
 import threading
 from pathlib import Path
 from unittest.mock import AsyncMock
@@ -156,3 +158,18 @@ async def test_a_process_leaves_once_with_a_status_that_says_whether_to_restart_
     worker.fail(FailStop("another"))
 
     assert left == [status]
+
+
+async def test_a_process_whose_log_is_on_a_full_disk_leaves_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FullDisk(logging.NullHandler):
+        def flush(self) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(logging.getLogger(), "handlers", [FullDisk()])
+    left: list[int] = []
+
+    new_worker(tmp_path, left).fail(FailStop("fenced"))
+
+    assert left == [EXIT_FAIL_STOP]

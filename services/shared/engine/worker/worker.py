@@ -12,13 +12,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry
 
+from services.shared import logging as logs
 from services.shared.engine.errors import EXIT_FAIL_STOP, EXIT_REFUSED, FailStop, InstanceTaken
 from services.shared.engine.faust_seam.app import TP, App, consumer_of, make_app
 from services.shared.engine.fold.start import Bounds
@@ -181,9 +181,7 @@ class Worker:
         self.failed = error
         refused = isinstance(error, Misfit | IncompatibleState)
         log.critical("fail_stop", exc_info=error)
-        for handler in logging.getLogger().handlers:
-            handler.flush()
-        sys.stdout.flush()
+        logs.flush()
         self._leave(EXIT_REFUSED if refused else EXIT_FAIL_STOP)
 
     # what lanes need

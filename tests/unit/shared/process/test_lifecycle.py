@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,9 +16,14 @@ from services.shared.settings import ProcessSettings
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run services in this process without tying it to its own parent."""
+def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run services in this process without tying it to its own parent, and without their logging after they have ended."""
     monkeypatch.delenv("TIDEMARK_STOP_WITH_PARENT")
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 async def stopped_by_sigterm(_: ProcessSettings) -> None:
