@@ -3,7 +3,6 @@
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -353,51 +352,3 @@ async def test_a_past_day_before_anything_was_known_has_a_page_that_says_so(clie
 @pytest.mark.parametrize("query", ["at=soon", "from=x&to=y", "at=9999-12-31", "events=nonsense"])
 async def test_an_address_that_was_mistyped_is_answered(client: httpx.AsyncClient, query: str) -> None:
     assert (await client.get(f"/accounts/acme?{query}")).status_code in {200, 400}
-
-
-async def test_a_list_that_is_too_large_or_none_is_refused_before_anything_starts(client: httpx.AsyncClient) -> None:
-    large = await client.post("/right", files={"lost": ("lost.csv", b"x" * 4_100_000)})
-    binary = await client.post("/right", files={"lost": ("lost.xlsx", b"PK\0\0")})
-    none = await client.post("/right", data={"a": "b"})
-
-    assert (large.status_code, binary.status_code, none.status_code) == (413, 400, 400)
-    assert "run-title" not in (await client.get("/right")).text
-
-
-async def test_a_loss_of_a_day_that_cannot_be_told_is_left_out_of_the_list(tmp_path: Path) -> None:
-    store = filled(["acme", "globex"])
-    losses = [("acme", "1969-12-31"), ("globex", "2025-11-08")]
-    rows = [
-        event(n, f"l{n}", account=account, name="Account Lost", properties=f'{{"date":"{day}"}}')
-        for n, (account, day) in enumerate(losses, 900)
-    ]
-    store.insert("events", rows)
-    (history := tmp_path / "events.csv").write_text("account,user,timestamp\n")
-
-    async with client_of(app_over(store, ConsoleSettings(history=str(history)))) as client:
-        page = await client.get("/right")
-
-    assert page.status_code == 200
-    assert "Take the one loss on record as the list" in page.text
-
-
-async def test_a_back_test_that_cannot_run_is_said_before_it_is_started(
-    store: MemoryStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
-    monkeypatch.delenv("CLICKHOUSE_URL", raising=False)
-    (events := tmp_path / "events.csv").write_text("account,user,timestamp\n")
-    for history, said in (
-        ("log", "the log cannot be reached"),
-        ("warehouse", "none is set up"),
-        ("off", "turned off"),
-        (str(tmp_path / "gone.csv"), "and there is none"),
-        (str(events), ""),
-    ):
-        async with client_of(app_over(store, ConsoleSettings(history=history))) as client:
-            page = (await client.get("/right")).text
-            started = await client.post("/right", files={"lost": ("lost.csv", b"a,b")}) if said else None
-
-        assert said in page
-        assert ("multipart/form-data" in page) == (not said)
-        assert started is None or (started.status_code, "run-title" in started.text) == (409, False)

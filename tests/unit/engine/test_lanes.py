@@ -1,4 +1,4 @@
-"""The lanes of one worker: assignments, readiness, stalls."""
+"""The lanes of one worker: assignments, readiness, and what becomes of each."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from services.shared.engine.kafka.changelog import Loaded
 from services.shared.engine.lane.states import LanePhase
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.position import POSITION_KEY, Position
-from services.shared.engine.settings import EngineSettings
-from services.shared.engine.spec import LaneSpec, SourceMode
+from services.shared.engine.spec import LaneSpec
 from services.shared.engine.worker.lanes import Lanes
 from tests.support.waiting import until
 from tests.unit.engine.lane_host import PATIENT, QUICK, SPEC, Host, chunk, new_lanes, turns
@@ -278,64 +277,6 @@ async def test_a_lane_that_has_written_nothing_for_a_day_writes_its_position_onc
     await lanes.close()
 
 
-async def test_a_lane_that_was_idle_is_not_stalled_when_records_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [1000.0]
-    monkeypatch.setattr("services.shared.engine.lane.work.time", SimpleNamespace(monotonic=lambda: clock[0]))
-    monkeypatch.setattr("services.shared.engine.worker.lanes.time", SimpleNamespace(monotonic=lambda: clock[0]))
-    lanes = new_lanes(Host(settings=EngineSettings(stall_s=60)))
-    lanes.assign([("events", 0)], generation=1)
-    await until(lambda: lanes.not_ready() is None)
-    lanes.observe(lambda _home: (0, 0), now=0.0)
-    clock[0] += 3600
-
-    assert lanes.observe(lambda _home: (0, 5), now=0.0) == 0
-    clock[0] += 61
-    assert lanes.observe(lambda _home: (0, 5), now=0.0) == 61
-    assert lanes.not_ready() == "lane events/0 has records to fold and does not move"
-    await lanes.close()
-
-
-async def test_a_lane_that_has_stopped_is_behind_and_not_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new process would stop at the same place. Its consumer reads on to the end meanwhile."""
-    clock = [1000.0]
-    monkeypatch.setattr("services.shared.engine.lane.work.time", SimpleNamespace(monotonic=lambda: clock[0]))
-    monkeypatch.setattr("services.shared.engine.worker.lanes.time", SimpleNamespace(monotonic=lambda: clock[0]))
-    metrics = EngineMetrics(CollectorRegistry())
-    lanes = Lanes([SPEC], Host(settings=EngineSettings(stall_s=60, transaction_ms=1)), metrics)
-    lanes.assign([("events", 0)], generation=1)
-    lane = lanes.of("events")[0]
-    await until(lambda: lane.ready)
-    lanes.receive("events", chunk(0, "1", "version:9"))
-    await until(lambda: lane.stopped)
-    for _ in range(2):
-        clock[0] += 61
-
-        assert lanes.observe(lambda _home: (4, 4), now=0.0) == 0
-
-    assert metrics.stalled.labels("events", "0")._value.get() == 0
-    assert metrics.lag_records.labels("events", "0")._value.get() == 3
-    await lanes.close()
-
-
-async def test_a_lane_that_takes_long_to_open_is_not_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How far its partition is read is not known before it is read."""
-    clock = [1000.0]
-    monkeypatch.setattr("services.shared.engine.lane.work.time", SimpleNamespace(monotonic=lambda: clock[0]))
-    monkeypatch.setattr("services.shared.engine.worker.lanes.time", SimpleNamespace(monotonic=lambda: clock[0]))
-    metrics = EngineMetrics(CollectorRegistry())
-    host = Host(settings=EngineSettings(stall_s=60))
-    host.may_load.clear()
-    lanes = Lanes([SPEC], host, metrics)
-    lanes.assign([("events", 0)], generation=1)
-    for _ in range(2):
-        clock[0] += 61
-
-        assert lanes.observe(lambda _home: None, now=0.0) == 0
-
-    assert metrics.stalled.labels("events", "0")._value.get() == 0
-    await lanes.close()
-
-
 async def test_what_waits_for_a_lane_is_not_read_again_because_the_consumer_is_ahead() -> None:
     host = Host(settings=PATIENT)
     host.may_write.clear()
@@ -358,83 +299,6 @@ async def test_what_waits_for_a_lane_is_not_read_again_because_the_consumer_is_a
     assert (lane.queued, host.sought) == (1, [])
     host.may_write.set()
     await until(lambda: lane.next.offset == 2 * full + 1)
-    await lanes.close()
-
-
-async def test_a_lane_whose_end_nobody_can_tell_counts_as_stalled_unless_it_moves(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    clock = [1000.0]
-    monkeypatch.setattr("services.shared.engine.lane.work.time", SimpleNamespace(monotonic=lambda: clock[0]))
-    monkeypatch.setattr("services.shared.engine.worker.lanes.time", SimpleNamespace(monotonic=lambda: clock[0]))
-    metrics = EngineMetrics(CollectorRegistry())
-    lanes = Lanes([SPEC], Host(settings=EngineSettings(stall_s=60, transaction_ms=1)), metrics)
-    lanes.assign([("events", 0)], generation=1)
-    await until(lambda: lanes.not_ready() is None)
-    stalled = metrics.stalled.labels("events", "0")
-    clock[0] += 59
-    lanes.receive("events", chunk(0, "1"))
-    await until(lambda: lanes.of("events")[0].durable.offset == 1)
-
-    clock[0] += 59
-    assert lanes.observe(lambda _home: None, now=0.0) == 0
-    assert lanes.not_ready() is None
-    assert stalled._value.get() == 0
-    clock[0] += 2
-    assert lanes.observe(lambda _home: None, now=0.0) == 0  # a new process would know no more: nothing to end it for
-    assert "nobody can say where events/0 ends" in str(lanes.not_ready())
-    assert stalled._value.get() == 1
-    lanes.observe(lambda _home: (1, 1), now=0.0)
-    assert lanes.not_ready() is None
-    assert stalled._value.get() == 0
-    await lanes.close()
-
-
-async def test_a_consumer_that_does_not_poll_stalls_every_lane() -> None:
-    metrics = EngineMetrics(CollectorRegistry())
-    lanes = Lanes([SPEC], Host(settings=EngineSettings(stall_s=60)), metrics)
-    lanes.assign([("events", 0)], generation=1)
-    await until(lambda: lanes.not_ready() is None)
-
-    lanes.observe(lambda _home: (0, 0), now=0.0, silent_s=61)
-
-    assert lanes.not_ready() == "the Kafka consumer has not polled for 61 s"
-    assert metrics.stalled.labels("events", "0")._value.get() == 1
-    await lanes.close()
-
-
-async def test_a_lane_that_one_open_transaction_holds_up_shows_as_stalled_and_as_behind(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    clock = [1000.0]
-    monkeypatch.setattr("services.shared.engine.worker.lanes.time", SimpleNamespace(monotonic=lambda: clock[0]))
-    metrics = EngineMetrics(CollectorRegistry())
-    lanes = Lanes([replace(SPEC, mode=SourceMode.TRANSACTIONAL)], Host(settings=EngineSettings(stall_s=60)), metrics)
-    lanes.assign([("events", 0)], generation=1)
-    await until(lambda: lanes.not_ready() is None)
-
-    def look(end: int) -> float:
-        return lanes.observe(lambda _lane: (end, end), now=0.0, written=lambda _lane: 9)
-
-    look(0)
-    clock[0] += 61
-    assert look(0) == 0  # a new process could read no more: nothing to end this one for
-    assert metrics.stalled.labels("events", "0")._value.get() == 1
-    assert metrics.lag_records.labels("events", "0")._value.get() == 9
-    assert str(lanes.not_ready()).startswith(
-        "lane events/0 waits at offset 0 behind a transaction that has been open for 61 s"
-    )
-
-    lanes.receive("events", chunk(0, "1"))
-    await until(lambda: lanes.of("events")[0].next.offset == 1)
-    look(1)  # another transaction
-    assert metrics.stalled.labels("events", "0")._value.get() == 0
-    assert lanes.not_ready() is None
-
-    lanes.receive("events", chunk(1, end=9))  # it was aborted: the last eight places hold nothing to fold
-    await until(lambda: lanes.of("events")[0].next.offset == 9)
-    look(9)
-    assert metrics.lag_records.labels("events", "0")._value.get() == 0
     await lanes.close()
 
 
