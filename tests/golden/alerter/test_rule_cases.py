@@ -86,6 +86,41 @@ expect:
 
 
 @pytest.mark.parametrize(
+    ("silent_for", "fires", "expires"), [(300, [399, 428], [579, 640]), (600, [699, 728], [879, 940])]
+)
+def test_a_rule_of_ones_own_that_fires_late_in_a_silence_expires(
+    tmp_path: Path, silent_for: int, fires: list[int], expires: list[int]
+) -> None:
+    overrides, path = tmp_path / "rules.yaml", tmp_path / "case.yaml"
+    overrides.write_text(
+        f"""
+silent_for_long:
+  category: risk
+  severity: info
+  fires: {{measure: silent_days, at_least: {silent_for}}}
+  clear: {{when: {{measure: silent_days, equals: 0}}}}
+  text: {{title: Silent for long, summary: "Silent for {{silent_days}}.", action: Write to them., recovered: They are back.}}
+  evidence: [{{measure: silent_days}}]
+""",
+        "utf-8",
+    )
+    path.write_text(
+        f"""
+about: Nobody comes back, and the contract keeps the account.
+accounts: {{left: {{days: "2x100 0x850", traits: {{0: {{revenue: 1200}}}}}}}}
+expect:
+  - {{account: left, rule: silent_for_long, transition: firing, day: {fires}}}
+  - {{account: left, rule: silent_for_long, transition: resolved, reason: expired, day: {expires}}}
+beside: [usage_silent]
+""",
+        "utf-8",
+    )
+    rules, case = load_rules(overrides=overrides), read_case(path)
+
+    assert not differences(case, run_case(case, rules, *load_scoring(ScorerSettings())))
+
+
+@pytest.mark.parametrize(
     ("roles", "said"),
     [
         ("{0: {person-1: owner}}", r"accounts\.a\.roles\.0\.person-1: there is no role in the tracking plan owner; there are admin"),

@@ -41,7 +41,6 @@ class Account:
         "cases",
         "counts_today",
         "daily_counts",
-        "dormant",
         "evaluated_at",
         "events_today",
         "facts",
@@ -87,7 +86,6 @@ class Account:
         """Receipt of the event that queued it."""
         self.historical = False
         """Touched by a backfill since its last snapshot."""
-        self.dormant = False
         self.evaluated_at = 0
         self.cases: tuple[Cases | None, ...] | None = None
         self.last_evaluation: bytes | None = None

@@ -1,4 +1,4 @@
-"""When an account needs no evaluation, when none ever again, and when nothing is lost by forgetting it."""
+"""When an account needs no evaluation, and when nothing is lost by forgetting it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from services.shared.units import DAY_MS
 REST_AFTER_DAYS = 42
 REST_EVERY_DAYS = 7
 DEEP_REST_EVERY_DAYS = 28
-ASLEEP_AFTER_DAYS = 448
-"""The last evaluation: whatever fired before all windows were empty has been open for longer than 180 days by then."""
 OVERDUE_DAYS = 42
 """How long a renewal that passed without a newer date is still looked at each day."""
 
@@ -23,17 +21,12 @@ def is_resting(account: Account, day: int) -> bool:
 
     The last four weeks have been empty for two weeks by then. What still moves, the usual level that fades out of the
     baseline and what was in use in the last twelve weeks, moves slowly: one evaluation a week follows it. After 256 days
-    that has gone, too. Then one in four weeks is only for the signals that are open: the alerter has no other time than
-    that of snapshots.
+    that has gone, too. Then one in four weeks is for signals: the alerter has no other time than that of snapshots, and
+    a rule on the length of the silence may fire, and then has to expire, however late that is.
     """
     idle = day - account.touched_day
     every = REST_EVERY_DAYS if idle <= SPAN else DEEP_REST_EVERY_DAYS
     return idle > REST_AFTER_DAYS and idle % every != 0 and not _awaits(account, day)
-
-
-def is_asleep(account: Account, day: int) -> bool:
-    """Return whether nothing came in for 448 days and nothing is waited for."""
-    return day - account.touched_day >= ASLEEP_AFTER_DAYS and not _awaits(account, day)
 
 
 def is_forgettable(account: Account, day: int) -> bool:

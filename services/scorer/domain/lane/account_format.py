@@ -44,7 +44,7 @@ def encode_hot(account: Account, written: int = DEFAULT) -> bytes:
             account.last_active_day,
             account.touched_day,
             account.touch_closed_day,
-            account.stale | account.queued << 2 | account.historical << 3 | account.dormant << 4 | account.behind << 5,
+            account.stale | account.queued << 2 | account.historical << 3 | account.behind << 5,
             account.trigger,
             account.evaluated_at,
             (kinds.cases.declared, [*map(_sorted_rows, account.cases)]) if account.cases else None,
@@ -74,8 +74,7 @@ def decode_hot(account: Account, value: bytes) -> None:
     account.last_active_day, account.touched_day, account.touch_closed_day = map(_shared, parts[6:9])
     flags = parts[9]
     account.stale = flags & 3
-    account.queued, account.historical, account.dormant = bool(flags & 4), bool(flags & 8), bool(flags & 16)
-    account.behind = bool(flags & 32)
+    account.queued, account.historical, account.behind = bool(flags & 4), bool(flags & 8), bool(flags & 32)
     account.trigger, account.evaluated_at = parts[10:12]
     account.cases = tuple(map(_of_rows, _placed(kinds.cases, parts[12], None))) if parts[12] else None
     account.last_evaluation = parts[13]

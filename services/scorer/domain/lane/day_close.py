@@ -13,7 +13,7 @@ from typing import Any
 
 from services.scorer.domain.accounts.account import CALM, RESTATED, TOUCHED, URGENT, Account
 from services.scorer.domain.accounts.active_users import WEEKS
-from services.scorer.domain.accounts.resting import is_asleep, is_forgettable, is_resting
+from services.scorer.domain.accounts.resting import is_forgettable, is_resting
 from services.scorer.domain.fleet import SEGMENT, FleetTally
 from services.scorer.domain.health import last_evaluation
 from services.scorer.domain.health.model import Model
@@ -152,7 +152,7 @@ class DayClose:
             return
         try:
             hot, cold = account.close_day(account.open_day, today * DAY_MS)
-            if state.clock.phase == CLOSING and not account.dormant:
+            if state.clock.phase == CLOSING:
                 tally(account, today - 1, state.fleet.cap_milli, state.tally)
         except Exception as error:
             raise KeyFault(account.name, f"closing its day raised {type(error).__name__}: {error}") from error
@@ -267,10 +267,7 @@ class DayClose:
         people = 0
         for done, name in enumerate(state.order.after(clock.cursor, slices), 1):
             account = state.accounts[name]
-            if not account.dormant and not is_resting(account, day) and account.open_day > day:
-                if is_asleep(account, day):
-                    account.dormant = True
-                    state.hot.add(name)
+            if not is_resting(account, day) and account.open_day > day:
                 self.evaluate(account, "DAY_CLOSE", only_if_changed=False)
                 state.queue.discard(name)
                 people += len(account.active_users)

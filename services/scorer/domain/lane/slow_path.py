@@ -104,7 +104,6 @@ class SlowPath:
             state.ledger.late_applied += 1
         if event["historical"]:
             account.historical = True
-        account.dormant = False
         account.touched_day = max(account.touched_day, day)
         if wanted is not None:
             urgent = self.statements.take(account, event, origin, kind, number, wanted, occurred)

@@ -195,7 +195,6 @@ class UsageFold:
             if account is None:
                 return
             account.touched_day = today
-            account.dormant = False
         ledger.applied += 1
         if number >= PLAIN:
             user = event["user"]

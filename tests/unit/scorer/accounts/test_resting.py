@@ -1,4 +1,4 @@
-"""When an account needs no evaluation, when none ever again, and when nothing is lost by forgetting it."""
+"""When an account needs no evaluation, and when nothing is lost by forgetting it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.facts import Facts
 from services.scorer.domain.accounts.kinds import kinds_of
-from services.scorer.domain.accounts.resting import is_asleep, is_forgettable, is_resting
+from services.scorer.domain.accounts.resting import is_forgettable, is_resting
 from services.shared.units import DAY_MS
 from tests.support.scorer import DAY, PLAN
 
@@ -33,14 +33,7 @@ def evaluated(found: Account, first: int, last: int) -> list[int]:
 def test_an_idle_account_is_evaluated_daily_then_weekly_and_after_256_days_each_four_weeks() -> None:
     assert evaluated(account(), 40, 60) == [40, 41, 42, 49, 56]
     assert evaluated(account(), 245, 340) == [245, 252, 280, 308, 336]
-
-
-def test_the_last_evaluation_is_after_448_days_but_for_what_time_alone_will_change() -> None:
-    found, awaited = account(), account(renewal_day=DAY + 500)
-
-    assert [is_asleep(found, DAY + day) for day in (447, 448, 449)] == [False, True, True]
-    assert evaluated(found, 440, 448) == [448]
-    assert not is_asleep(awaited, DAY + 448)
+    assert evaluated(account(), 1_000, 1_060) == [1_008, 1_036]
 
 
 def test_a_renewal_keeps_an_account_awake_until_six_weeks_after_it() -> None:

@@ -304,22 +304,21 @@ def test_the_ticket_cap_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sorted(lane.state.accounts["acme"].cases_of(0)) == ["1", "9"]
 
 
-def test_a_sleeping_account_says_so_once_and_wakes_when_touched() -> None:
+def test_an_account_that_rests_is_evaluated_every_four_weeks_without_end_and_wakes_when_touched() -> None:
     lane = UsageLane()
     lane.event("e1")
     lane.event("e2", account="waiting", name="Ticket Opened", properties={"ticket_id": 1})
     lane.event("e4", account="paying", kind="GROUP", properties={"revenue": 100})
-    for day in range(480):
+    for day in range(580):
         lane.close(day)
     closed = [s["day"] - DAY for s in lane.snapshots("paying") if s["reason"] == "DAY_CLOSE"]
-    assert closed == [*range(43), *range(49, 256, 7), *range(280, 449, 28)]
-    assert len([s for s in lane.snapshots("waiting") if s["reason"] == "DAY_CLOSE"]) == 480
-    assert lane.state.accounts["paying"].dormant
+    assert closed == [*range(43), *range(49, 256, 7), *range(280, 580, 28)]
+    assert len([s for s in lane.snapshots("waiting") if s["reason"] == "DAY_CLOSE"]) == 580
 
-    lane.event("e3", account="paying", when=at(480, 1))
-    lane.close(480)
-    assert lane.snapshots("paying")[-1]["day"] == DAY + 480
-    assert active(lane, "paying") == {480: (1, 1)}
+    lane.event("e3", account="paying", when=at(580, 1))
+    lane.close(580)
+    assert lane.snapshots("paying")[-1]["day"] == DAY + 580
+    assert active(lane, "paying") == {580: (1, 1)}
 
 
 def test_a_former_employee_of_the_ring_is_gone_after_256_days() -> None:
