@@ -9,11 +9,12 @@ from typing import Any
 
 import yaml
 
-from services.cli.plan.inferring import EventSeen, Traffic, is_personal
+from services.cli.plan.inferring import ROLE, EventSeen, Traffic, is_personal
 from services.shared.counts import counted
+from services.shared.tracking_plan.checks import MAX_ROLES
 from services.shared.tracking_plan.plan import TrackingPlan, plain, words
 from services.shared.tracking_plan.reading import read_plan
-from services.shared.tracking_plan.state_names import ABSENCE_FROM, ABSENCE_SCOPE
+from services.shared.tracking_plan.state_names import ABSENCE_FROM, ABSENCE_SCOPE, OTHER
 
 MOST_EVENTS, MOST_PAGES = 300, 40
 """A plan of more names is nobody's agreement: the rarest are left out."""
@@ -39,6 +40,7 @@ def draft(traffic: Traffic) -> str:
         read_from = _READ_FROM[part](declared) if part in _READ_FROM else ()
         if all(_always_has(traffic, event, each) for event in meant for each in read_from):
             config = _with(config, meant, part, name, declared)
+    _tell_roles_apart(config, traffic)
     read_plan(config)
     return "\n".join(_lines(config, traffic, len(events) - MOST_EVENTS)) + "\n"
 
@@ -149,6 +151,15 @@ def _with(config: Config, meant: Mapping[str, str], part: str, name: str, declar
     return changed
 
 
+def _tell_roles_apart(config: Config, traffic: Traffic) -> None:
+    """Have the trait `role` mean the role, where it is text that is not personal: without `roles` it would have no effect."""
+    said = config["identify_traits"].get(ROLE, {})
+    roles = sorted(traffic.roles.keys() - {OTHER}, key=lambda role: (-traffic.roles[role], role))[:MAX_ROLES]
+    if said.get("type") == "text" and not said.get("personal") and roles:
+        said["means"] = "role"
+        config["roles"] = roles
+
+
 def _lines(config: Config, traffic: Traffic, rarer: int) -> Iterator[str]:
     yield from _head(traffic, rarer)
     seen = {event.name: event for event in traffic.events.values()}
@@ -173,6 +184,7 @@ def _lines(config: Config, traffic: Traffic, rarer: int) -> Iterator[str]:
         if config[part]:
             yield from ("", f"{part}:  # {counted(of.count, 'call')}")
             yield from _entries(config[part], of, "  ")
+    yield from _roles(config.get("roles", []), traffic)
     for part in ("cases", "answers"):
         if config.get(part):
             yield from ("", yaml.safe_dump({part: config[part]}, default_flow_style=None, sort_keys=False).rstrip())
@@ -193,6 +205,13 @@ def _head(traffic: Traffic, rarer: int) -> Iterator[str]:
         events = counted(traffic.unnamed, "event", "events")
         yield f"# Left out: {names}, and {events} with names that are too many or too long."
         yield "# Names that hold ids or numbers are no names: send them as properties."
+
+
+def _roles(roles: list[str], traffic: Traffic) -> Iterator[str]:
+    more = len(traffic.roles.keys() - {OTHER}) - len(roles)
+    rest = f"  # {counted(more, 'rarer one counts', 'rarer ones count')} as other" if more else ""
+    if roles:
+        yield from ("", f"roles: [{', '.join(map(_scalar, roles))}]{rest}")
 
 
 def _entries(properties: Config, seen: EventSeen, indent: str) -> Iterator[str]:

@@ -17,6 +17,8 @@ from services.shared.tracking_plan.values import MAX_ID, check_of
 
 MAX_NAMES, MAX_PROPERTIES, MAX_LENGTH = 5_000, 200, 200
 """Names of events, properties of each, and characters of either."""
+ROLE = "role"
+"""The trait of an identify call that is taken to be the person's role."""
 LEAST_FOR_REQUIRED = 10
 """Events of a name that must have been seen before a property that all of them have is taken to be required."""
 
@@ -125,6 +127,8 @@ class Traffic:
         """By plain name."""
         self.group = EventSeen("group")
         self.identify = EventSeen("identify")
+        self.roles: dict[str, int] = {}
+        """By role, in lower case: in how many identify calls."""
         self.paths: dict[str, int] = {}
         """Patterns of paths of pages."""
         self.unreadable = 0
@@ -148,6 +152,8 @@ class Traffic:
             traits = [(trait.lower(), value) for trait, value in properties.items()]
             if kind == "GROUP":
                 self.unfit |= {trait for trait, value in traits if not self._sets_a_fact(trait, value)}
+            else:
+                self._note_role(dict(traits).get(ROLE))
             (self.group if kind == "GROUP" else self.identify).add(traits)
         elif kind == "PAGE" and path:
             pattern = pattern_of(path)
@@ -164,6 +170,11 @@ class Traffic:
             return True
         types, fits = self._facts[trait]
         return type(value) in types or fits(value)
+
+    def _note_role(self, said: Any) -> None:
+        role = said.strip().lower() if isinstance(said, str) and len(said) <= MAX_LENGTH else ""
+        if role and (role in self.roles or len(self.roles) < MAX_NAMES):
+            self.roles[role] = self.roles.get(role, 0) + 1
 
     def _event(self, name: str) -> EventSeen | None:
         key = plain(name)

@@ -28,7 +28,7 @@ values = st.one_of(scalars, st.lists(scalars, max_size=2), st.dictionaries(texts
 names = st.one_of(
     texts, st.sampled_from([*KNOWN.events, "yes", "no", "null", "~", "a: b", "- a", "#", "{x}", "0x1", "1.5", "2027-01-01", "a" * 300])
 )  # fmt: skip
-properties = st.dictionaries(st.one_of(texts, st.sampled_from(["ticket_id", "score", "on", "Seats", "SEATS", "owner"])), values, max_size=4)  # fmt: skip
+properties = st.dictionaries(st.one_of(texts, st.sampled_from(["ticket_id", "score", "on", "Seats", "SEATS", "owner", "Role"])), values, max_size=4)  # fmt: skip
 paths = st.one_of(st.just(""), texts.map("/{}".format), st.sampled_from(["/", "/a", "/a/1", "/yes", "/'\"", "/-"]))
 
 

@@ -118,6 +118,34 @@ def test_facts_have_their_type_where_what_was_seen_fits_it_though_a_narrower_or_
     assert (unfit.group_traits["revenue"].means, unfit.group_traits["country"].means) == ("", "")
 
 
+def people(*roles: Any) -> list[Observed]:
+    return [Observed("IDENTIFY", "", "", {"Role": role, "name": "Ann"}) for role in roles]
+
+
+def test_roles_are_told_apart_as_they_were_said_the_most_frequent_first() -> None:
+    plan = drafted(*people("Editor", "admin", " Admin", "other", None, "on call: yes"))
+
+    assert plan.identify_traits["role"].means == "role"
+    assert plan.roles == ["admin", "editor", "on call: yes"]
+
+
+@pytest.mark.parametrize("roles", [[3, 4], ["admin", 3], ["ann@acme.example", "admin"], ["other"], ["a" * 201]])
+def test_what_cannot_be_a_role_means_none(roles: list[Any]) -> None:
+    plan = drafted(*people(*roles))
+
+    assert (plan.identify_traits["role"].means, plan.roles) == ("", [])
+
+
+def test_of_more_roles_than_a_plan_may_have_the_rarer_ones_are_left_out_and_counted() -> None:
+    traffic = Traffic(KNOWN)
+    for each in people("zz", *(f"r{n:02}" for n in range(17)), "zz"):
+        traffic.add(each)
+    text = draft(traffic)
+
+    assert read_plan(yaml.safe_load(text)).roles == ["zz", *(f"r{n:02}" for n in range(14))]
+    assert "# 3 rarer ones count as other" in text
+
+
 def test_what_only_servers_may_send_stays_so_unless_a_browser_sent_it() -> None:
     plan = drafted(
         track("note_added", text="They move.", author="mia"), track("Account Lost", date="2027-01-31"),
