@@ -70,6 +70,7 @@ def snapshot(day: int = 0, account: str = "acme", *, hour: float = 0.0, **change
         "coverage": 1.0,
         "parts": [],
         "dates": {"first_activity": last - 300, "last_activity": last, "first_value": last - 280},
+        "counted": {},
         "lowest_user": "",
         "facts": dict.fromkeys(_FACTS),
         "model_version": "test",

@@ -62,7 +62,7 @@ def _snapshots(activity: Any) -> Snapshots:
     snapshots = Snapshots()
     common = {
         "sequence": 1, "historical": True, "trigger_received_at": 0, "stage": "ONGOING", "band": "GREEN",
-        "measures": {"numbers": [], "values": []}, "risk_thousandths": None, "dates": {}, "lowest_user": "", "facts": {"owner": "olga"},
+        "measures": {"numbers": [], "values": []}, "risk_thousandths": None, "dates": {}, "counted": {}, "lowest_user": "", "facts": {"owner": "olga"},
     }  # fmt: skip
     for row, account in enumerate(sorted(ACCOUNTS)):
         for column in range(6, activity.shape[1], 7):

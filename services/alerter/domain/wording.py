@@ -83,7 +83,9 @@ class Phrases(dict[str, str]):
         """Word one value."""
         if name in MEASURES:
             worded = word(self._measures.get(name), MEASURES[name].unit, self._digits(name))
-            return f"{worded} (public holidays and planned absences left out)" if self._leaves_out(name) else worded
+            if self._leaves_out(name):
+                return f"{worded} (public holidays and planned absences left out)"
+            return with_names(worded, self._snapshot, name)
         return self._text(name)
 
     def _digits(self, name: str) -> int:
@@ -139,6 +141,12 @@ def word(value: float | None, unit: Unit, digits: int | None = None) -> str:
     if unit is Unit.PEOPLE:
         return "1 person" if number == "1" else f"{number} people"
     return number
+
+
+def with_names(worded: str, snapshot: Mapping[str, Any], measure: str) -> str:
+    """Return a value in words, with the names of what the measure counted, where a snapshot has them: 2 (admin, editor)."""
+    names = snapshot["counted"].get(measure)
+    return f"{worded} ({', '.join(names)})" if names else worded
 
 
 def usual_digits(value: float, unit: Unit) -> int:

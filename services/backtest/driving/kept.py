@@ -25,7 +25,7 @@ from services.backtest.driving.lane import Span
 from services.backtest.driving.scoring import Scored
 from services.backtest.driving.snapshots import Snapshots
 
-FORMAT = 4
+FORMAT = 5
 """Of the file. Raise it too where driving itself comes to keep something else."""
 _LENGTH = 8
 _CODE = (services.scorer, services.shared.calendars, services.shared.tracking_plan, schemas)

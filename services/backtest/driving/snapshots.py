@@ -25,7 +25,7 @@ _FRAME = 2_000
 _FAST = 1
 _KEPT = (
     "account", "sequence", "at", "day", "historical", "trigger_received_at", "stage", "band", "score_tenths", "measures",
-    "risk_thousandths", "dates", "lowest_user", "facts",
+    "risk_thousandths", "dates", "counted", "lowest_user", "facts",
 )  # fmt: skip
 """The fields of an AccountHealth that the alerter looks at, and the risk, by which accounts are ranked."""
 BANDS = ("UNKNOWN", "LEARNING", "RED", "YELLOW", "GREEN")

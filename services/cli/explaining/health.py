@@ -7,7 +7,7 @@ from typing import Any
 
 from schemas.measures import MEASURES, name_of
 from services.alerter.domain.rules import RuleSet
-from services.alerter.domain.wording import word
+from services.alerter.domain.wording import with_names, word
 from services.cli.explaining.reading import Explained
 from services.cli.explaining.replay import Judgement
 from services.cli.held import ALL, held_of, iso
@@ -19,7 +19,7 @@ from services.shared.tracking_plan.state_values import WITHDRAWN
 from services.shared.units import DAY_MS, written_time
 
 SHOWN_WEEKS = 12
-_SAME = ("score_tenths", "band", "measures", "facts", "dates")
+_SAME = ("score_tenths", "band", "measures", "facts", "dates", "counted")
 
 
 def as_dict(found: Explained, rules: RuleSet) -> dict[str, Any]:
@@ -61,7 +61,8 @@ def dimensions(judgement: Judgement) -> dict[str, Any]:
             continue
         place = found.setdefault(measure.dimension, {"points": 0.0, "change": 0.0, "measures": {}})
         value = judgement.measures.get(name)
-        entry: dict[str, Any] = {"value": value, "words": word(value, measure.unit), "label": measure.label}
+        words = with_names(word(value, measure.unit), judgement.snapshot, name)
+        entry: dict[str, Any] = {"value": value, "words": words, "label": measure.label}
         entry["from"] = measure.needs
         if part := parts.get(name):
             entry |= _points(part)
@@ -92,6 +93,8 @@ def computed_from(judgement: Judgement, account: Account | None) -> dict[str, st
         return {}
     needs = {need for name in judgement.measures if name in MEASURES for need in MEASURES[name].needs}
     needs |= {f"facts.{fact}" for fact in ("country", "go_live_day") if account.fact(fact) is not None}
+    if account.roles is not None:
+        needs.add("people.roles")
     day = int(judgement.snapshot["day"])
     return {need: text for need in sorted(needs) if (text := _in_words(account, need, day))}
 
@@ -121,8 +124,10 @@ def _count(account: Account, name: str, day: int) -> str:
 
 
 def _people(account: Account, name: str, day: int) -> str:
-    if name != "active":
-        return f"of {len(account.active_users)} people"
+    if name == "features":
+        return _features(account)
+    if name == "roles":
+        return _roles(account, day)
     days, others = account.active_users.people(day), account.active_users.others(day)
     told = []
     if days is not None:
@@ -132,6 +137,30 @@ def _people(account: Account, name: str, day: int) -> str:
     if others is not None:
         told.append("{} agents and {} integrations".format(*map(len, others)))
     return "; ".join(told) or "nobody was active yet"
+
+
+def _features(account: Account) -> str:
+    told = []
+    for feature in account.kinds.depths:
+        last = account.last_used(feature)
+        newest = int(last.max()) if last is not None and last.size else 0
+        told.append(f"{feature} last used {iso(newest)}" if newest else f"{feature} not used in {SPAN} days")
+    return "; ".join(told)
+
+
+def _roles(account: Account, day: int) -> str:
+    days = account.active_users.people(day)
+    if account.roles is None or days is None:
+        return "none was said of anybody who was active"
+    codes = account.roles.of(account.active_users.known[: len(days)])
+    told = []
+    for role, place in account.kinds.roles.items():
+        active = days[codes == place + 1].any(axis=0).nonzero()[0]
+        last = (
+            f"last active {iso(day - SPAN + 1 + int(active[-1]))}" if active.size else f"nobody active in {SPAN} days"
+        )
+        told.append(f"{role} {last}")
+    return "; ".join(told)
 
 
 def _milestone(account: Account, name: str, _day: int) -> str:

@@ -15,7 +15,7 @@ from services.alerter.domain.measures import Measures
 from services.alerter.domain.rules import Rule, RuleSet
 from services.alerter.domain.stages.inhibit import inhibitor_of, quiet_until
 from services.alerter.domain.state_format import RuleState
-from services.alerter.domain.wording import word
+from services.alerter.domain.wording import with_names, word
 from services.cli.explaining.health import moment
 from services.cli.explaining.reading import Explained
 from services.cli.explaining.replay import Judgement
@@ -97,7 +97,7 @@ def _tree(node: Node, rule: Rule, now: Judgement, window: list[Judgement]) -> di
         "condition": _words(node, measures),
         "measure": node.measure,
         "value": value,
-        "words": _worded(node.measure, value),
+        "words": with_names(_worded(node.measure, value), now.snapshot, node.measure),
         "threshold": _bound(node, measures),
         "holds": holds(node, measures),
         "held_on": len({each.snapshot["day"] for each in held}),

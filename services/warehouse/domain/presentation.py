@@ -140,6 +140,7 @@ def health(snapshot: Found) -> Told:
         "parts": [_part(part) for part in snapshot["parts"]],
         "risk": _risk(snapshot),
         "dates": {name: date_of(day) for name, day in snapshot["dates"].items()},
+        "counted": snapshot["counted"],
         "lowest_user": snapshot["lowest_user"],
         "facts": facts,
         "model_version": snapshot["model_version"],

@@ -49,7 +49,7 @@ def test_the_example_of_the_page_passes(project_root: Path, tmp_path: Path) -> N
     assert not differences(case, run_case(case, load_rules(), *load_scoring(ScorerSettings())))
 
 
-def test_the_rule_of_the_page_of_signals_fires_when_a_role_is_left_empty_and_ends_before_its_measure_forgets(
+def test_the_rule_of_the_page_of_signals_fires_when_a_role_is_left_empty_and_recovers_only_when_somebody_is_back(
     project_root: Path, tmp_path: Path
 ) -> None:
     text = (project_root / "docs/signals.md").read_text("utf-8").partition("## Rules of your own")[2]
@@ -61,18 +61,24 @@ about: The last of a role stops, for good or until a colleague takes it.
 accounts:
   nobody: {days: "5x100 4x120", roles: {0: {person-5: admin, person-1: editor}}}
   successor: {days: "5x100 4x120", roles: {0: {person-5: admin}, 140: {person-2: Admin}}}
+  away:
+    days: "5x100 4x120"
+    roles: {0: {person-5: admin}}
+    events: [{day: 135, name: Planned Absence, user: person-5, properties: {from: day 136, to: day 150, scope: person}}]
   another: {days: "5x100 4x120", roles: {0: {person-5: admin, person-4: admin}}}
 expect:
   - {account: nobody, rule: role_left_empty, transition: firing, day: 129}
-  - {account: nobody, rule: role_left_empty, transition: resolved, reason: expired, day: 179}
+  - {account: nobody, rule: role_left_empty, transition: resolved, reason: expired, day: 189}
   - {account: successor, rule: role_left_empty, transition: firing, day: 129}
   - {account: successor, rule: role_left_empty, transition: resolved, reason: recovered, day: 140}
+  - {account: away, rule: role_left_empty, transition: firing, day: 129}
+  - {account: away, rule: role_left_empty, transition: resolved, reason: expired, day: 189}
 """,
         "utf-8",
     )
     plan = read_plan(
         {
-            "events": {"Seen": {}},
+            "events": {"Seen": {}, "Planned Absence": {"means": ["absences.planned"]}},
             "identify_traits": {"Role": {"type": "text", "means": "role"}},
             "roles": ["admin", "editor"],
         }

@@ -101,6 +101,13 @@ def test_what_an_account_is_called_by_and_what_is_not_known_of_it(
     assert fill("{lowest_user}: {other_risks}", named) == "u_ann: use declines"
 
 
+def test_a_measure_that_counts_what_has_names_is_told_with_them() -> None:
+    given = {"counted": {"roles_gone": ["admin", "editor"]}}
+    phrases = Phrases(given, {"roles_gone": 2.0, "features_dropped": 0.0}, "", ())
+
+    assert fill("Roles: {roles_gone}; features: {features_dropped}", phrases) == "Roles: 2 (admin, editor); features: 0"
+
+
 def test_only_names_stand_in_the_braces_of_a_template() -> None:
     assert placeholders_in("{{no}} {level_4w} of {owner}, {owner}") == {"level_4w", "owner"}
     for wrong in ("{level_4w:.2f}", "{owner!r}", "{0}", "{}", "{owner.name}", "{owner"):

@@ -36,7 +36,7 @@ def known() -> Driven:
     told = driven(lost("acme", 300), lost("umbrella", 150))
     common: dict[str, Any] = {
         "sequence": 1, "historical": True, "trigger_received_at": 0, "stage": "ONGOING", "band": "GREEN",
-        "score_tenths": 500, "risk_thousandths": None, "dates": {}, "lowest_user": "", "facts": {},
+        "score_tenths": 500, "risk_thousandths": None, "dates": {}, "counted": {}, "lowest_user": "", "facts": {},
     }  # fmt: skip
     snapshots = Snapshots()
     for account in told.accounts:

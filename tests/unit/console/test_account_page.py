@@ -283,8 +283,11 @@ async def test_regular_people_who_stopped_are_not_answered_with_nobody() -> None
 @pytest.mark.parametrize(
     ("counted", "told"),
     [
-        ({"roles_gone": 1.0}, ["nobody of one role had been active for four weeks"]),
-        ({"roles_gone": 0.0, "features_dropped": 2.0}, ["2 features that had been in use were not used any more"]),
+        ({"roles_gone": 1.0}, ["nobody of one role had been active for four weeks: name 1."]),
+        (
+            {"roles_gone": 0.0, "features_dropped": 2.0},
+            ["2 features that had been in use were not used any more: name 1, name 2."],
+        ),
         (
             {"features_dropped": 1.0, "roles_gone": 2.0},
             ["nobody of 2 roles had been", "one feature that had been in use"],
@@ -297,7 +300,8 @@ async def test_roles_with_nobody_left_and_features_no_longer_used_are_told(
     counted: dict[str, float], told: list[str]
 ) -> None:
     own = MemoryStore()
-    own.insert("account_health", [health(1, "acme", measures=numbered(counted))])
+    names = {measure: [f"name {n + 1}" for n in range(int(count))] for measure, count in counted.items()}
+    own.insert("account_health", [health(1, "acme", measures=numbered(counted), counted=names)])
     async with client_of(app_over(own)) as client:
         page = (await client.get("/accounts/acme")).text
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.survey_answers import Sentiment
-from services.scorer.domain.health.adoption import Adoption, adoption
+from services.scorer.domain.health.adoption import Adoption, adoption, roles_gone
 from services.scorer.domain.health.lifecycle_stage import first_start, stage, start_day
 from services.scorer.domain.health.usage import Usage, usage_of
 from services.shared.tracking_plan.state_names import WELL_KNOWN
@@ -53,6 +53,8 @@ class Known(NamedTuple):
     """
     adoption: Adoption | None = None
     """None: the plan declares no features."""
+    roles_gone: Sequence[str] | None = None
+    """Roles with nobody left; None: not known."""
 
 
 AGES = ("answers.nps",)
@@ -89,6 +91,7 @@ def known_of(account: Account, at: int, closed_day: int, levels: list[float], *,
         fleet_level=levels[0],
         newest={"answers.nps": answers.latest_at},
         adoption=adoption(account, closed_day) if account.kinds.features else None,
+        roles_gone=roles_gone(account, closed_day),
     )
 
 

@@ -10,7 +10,7 @@ from xxhash import xxh64_intdigest
 from schemas.measures import numbered
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.health.bands import next_band
-from services.scorer.domain.health.known import known_of
+from services.scorer.domain.health.known import Known, known_of
 from services.scorer.domain.health.last_evaluation import LastEvaluation, read
 from services.scorer.domain.health.measuring import measures_of
 from services.scorer.domain.health.model import Model
@@ -74,6 +74,7 @@ def evaluate(account: Account, context: EvaluationContext) -> Evaluation:
         "risk_parts": [{"number": part.number, "thousandths": part.thousandths} for part in risk_parts],
         "risk_predicts": predicted(values, context.model.risk) if context.model.risk and risk_parts else UNKNOWN,
         "dates": _dates(account, known.usage),
+        "counted": _counted(known),
         "lowest_user": known.sentiment.lowest_user_90,
         "facts": known.facts,
         "model_version": context.model.fingerprint,
@@ -98,6 +99,14 @@ def _band(before: LastEvaluation, scored: Health, usage: Usage, context: Evaluat
     if scored.coverage < context.model.coverage_floor:
         return "UNKNOWN", 0
     return next_band(before.band, before.past_edge_since, scored.score, context.at, before.score_tenths)
+
+
+def _counted(known: Known) -> dict[str, list[str]]:
+    """Return the names of what measures counted, by measure."""
+    named = {"roles_gone": known.roles_gone}
+    if known.adoption is not None:
+        named |= {"features_dropped": known.adoption.dropped, "core_features_unused": known.adoption.core_unused}
+    return {measure: list(names) for measure, names in named.items() if names}
 
 
 def _dates(account: Account, usage: Usage) -> dict[str, int]:

@@ -141,6 +141,7 @@ class SnapshotAnswer(TypedDict):
     parts: list[PartAnswer]
     risk: RiskAnswer | None
     dates: dict[str, str | None]
+    counted: dict[str, list[str]]
     lowest_user: str
     facts: FactsAnswer
     model_version: str

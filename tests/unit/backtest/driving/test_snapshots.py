@@ -26,7 +26,7 @@ def said(account: str, day: int, owner: str | None, **changes: Any) -> dict[str,
     return {
         "account": account, "sequence": 1, "at": (day + 1) * DAY_MS, "day": day, "historical": True, "trigger_received_at": 0,
         "stage": "ONGOING", "band": "GREEN", "score_tenths": 815, "measures": {"numbers": [], "values": []},
-        "risk_thousandths": None, "dates": {}, "lowest_user": "", "facts": {"owner": owner}, **changes,
+        "risk_thousandths": None, "dates": {}, "counted": {}, "lowest_user": "", "facts": {"owner": owner}, **changes,
     }  # fmt: skip
 
 

@@ -41,6 +41,7 @@ def judged(day: int, states: dict[str, RuleState] | None = None, **measures: flo
         "at": at(day + 1),
         "reason": "DAY_CLOSE",
         "measures": numbered(values),
+        "counted": {},
     }
     return Judgement(snapshot, values, states or {})
 

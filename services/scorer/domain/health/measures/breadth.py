@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from services.scorer.domain.health import adoption
 from services.scorer.domain.health.known import Known
 from services.scorer.domain.health.measures.registry import measure
 
@@ -113,12 +112,12 @@ def features_used_28(known: Known) -> float | None:
 
 @measure
 def features_dropped(known: Known) -> float | None:
-    return known.adoption.dropped if known.adoption else None
+    return len(known.adoption.dropped) if known.adoption and known.adoption.dropped is not None else None
 
 
 @measure
 def core_features_unused(known: Known) -> float | None:
-    return known.adoption.core_unused if known.adoption else None
+    return len(known.adoption.core_unused) if known.adoption and known.adoption.core_unused is not None else None
 
 
 @measure
@@ -128,4 +127,4 @@ def deep_people_28(known: Known) -> float | None:
 
 @measure
 def roles_gone(known: Known) -> float | None:
-    return adoption.roles_gone(known.account, known.day - 1)
+    return len(known.roles_gone) if known.roles_gone is not None else None
