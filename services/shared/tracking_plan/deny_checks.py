@@ -50,6 +50,8 @@ def _missed(plan: TrackingPlan, taken: Mapping[str, str]) -> Iterator[str]:
                 yield f"{at}: {where}.{name} is required or means something, and would never arrive"
             if at.startswith("deny.hash") and (value.one_of is not None or value.type not in (None, "text", "id")):
                 yield f"{at}: {where}.{name} would arrive as text; give it the type text"
+            elif at.startswith("deny.hash") and means == "role":
+                yield f"{at}: {where}.{name} means the role, and no hash is one of the roles"
     for where, name, hashable in (
         *((f"cases.{name}.id", case.id, True) for name, case in plan.cases.items()),
         *((f"answers.{name}.score", survey.score, False) for name, survey in plan.answers.items()),

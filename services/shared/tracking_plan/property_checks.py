@@ -103,6 +103,15 @@ def _roles(plan: TrackingPlan) -> Iterator[str]:
         yield f"identify_traits.{traits[0]}.means: roles declares none; list those that are to be told apart"
     if len(traits) > 1:
         yield f"identify_traits.{traits[1]}.means: {traits[0]} means the role already"
+    for name in traits:
+        trait = plan.identify_traits[name]
+        if trait.type not in (None, "text"):
+            yield f"identify_traits.{name}.type: a role is text"
+        if trait.one_of is not None:
+            values = {value.strip().lower() for value in trait.one_of if isinstance(value, str)}
+            never = ", ".join(role for role in roles if role not in values)
+            if never:
+                yield f"identify_traits.{name}.one_of: roles has {never} as well; list it here, or take it out there"
 
 
 def _read_from(plan: TrackingPlan) -> Iterator[str]:

@@ -173,6 +173,7 @@ CASES: dict[str, Any] = {
     "events": {"Opened": {"means": ["cases.x.opened"]}, "Closed": {"means": ["cases.x.closed"]}},
     "cases": {"x": {"id": "i"}},
 }
+ROLES: dict[str, Any] = {"identify_traits": {"r": {"one_of": ["Admin", "editor", "guest"], "means": "role"}}, "roles": ["admin", "Editor"]}  # fmt: skip
 SURVEY: dict[str, Any] = {
     "events": {"Rated": {"means": ["answers.x"]}},
     "answers": {"x": {"score": "s", "scale": [1, 5]}},
@@ -210,6 +211,9 @@ SURVEY: dict[str, Any] = {
         ({"events": {"A": {"properties": {"p": {"required": True}}}}}, {"deny": {"drop": ["p"]}}, "deny.drop[0]", "never arrive"),
         ({"events": {"A": {"properties": {"p": {"type": "number"}}}}}, {"deny": {"hash": ["p"]}}, "deny.hash[0]", "arrive as text"),
         ({"group_traits": {"o": {"type": "text", "means": "facts.owner"}}}, {"deny": {"drop": ["O"]}}, "deny.drop[0]", "never arrive"),
+        (ROLES, {"identify_traits": {"r": {"type": "whole_number", "means": "role"}}}, "identify_traits.r.type", "a role is text"),
+        (ROLES, {"identify_traits": {"r": {"one_of": ["ADMIN", "guest", 1], "means": "role"}}}, "identify_traits.r.one_of", "roles has editor as well"),
+        (ROLES | {"identify_traits": {"r": {"means": "role"}}}, {"deny": {"hash": ["R"]}}, "deny.hash[0]", "identify_traits.r means the role"),
         (SURVEY, {"events": {}}, "answers.x", "no event means answers.x"),
         (SURVEY, {"answers": {"x": {"score": "", "scale": [1, 5]}}}, "answers.x.score", "not empty"),
         (SURVEY, {"answers": {"x": {"score": "s", "scale": [5, 5]}}}, "answers.x.scale", "a greater highest"),
