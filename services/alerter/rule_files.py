@@ -60,7 +60,8 @@ def load_rules(directory: Path = SHIPPED_RULES, overrides: Path | None = None) -
     try:
         return rule_set(rules)
     except RuleProblems as error:
-        raise ConfigurationError([f"{directory}: {problem}" for problem in error.problems]) from error
+        where = str(directory) if overrides is None else f"{directory}, changed by {overrides}"
+        raise ConfigurationError([f"{where}: {problem}" for problem in error.problems]) from error
 
 
 def _add(rules: list[Rule], data: Mapping[str, Any], where: str, problems: list[str]) -> None:

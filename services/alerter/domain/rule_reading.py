@@ -81,6 +81,9 @@ class _Reader:
         cooldown = self.duration("cooldown", data.get("cooldown", DEFAULT_COOLDOWN))
         if cooldown < DAY_MS:
             self.note("cooldown", "must be at least 1d, else a signal can fire twice on one day")
+        expires = self.duration("expires", data.get("expires", DEFAULT_EXPIRY))
+        if expires < DAY_MS:
+            self.note("expires", "must be at least 1d, else a signal ends with the next snapshot of its account")
         enabled = data.get("enabled", True)
         if not isinstance(enabled, bool):
             self.note("enabled", "must be true or false")
@@ -96,7 +99,7 @@ class _Reader:
             escalations=self.escalations(data.get("escalate", []), severity, text),
             clear=clear,
             cooldown_ms=cooldown,
-            expires_ms=self.duration("expires", data.get("expires", DEFAULT_EXPIRY)),
+            expires_ms=expires,
             inhibited_by=self.inhibition(data.get("inhibited_by", {})),
             text=text,
             recovered=self.template("text.recovered", self.member(data.get("text"), "recovered")),

@@ -67,6 +67,7 @@ def test_every_mistake_of_a_rule_is_named_with_its_field() -> None:
     data["unless"][0] = {"measure": "learning", "equals": "learnt"}
     data["hold"] = {"measure": "fleet_level", "below": 1}
     data["cooldown"] = "1h"
+    data["expires"] = "0d"
     data["colour"] = "red"
     data["escalate"][0]["severity"] = "info"
     data["text"]["summary"] = "At {level}"
@@ -86,6 +87,7 @@ def test_every_mistake_of_a_rule_is_named_with_its_field() -> None:
         "unless[0].equals",
         "hold",
         "cooldown",
+        "expires",
         "colour",
         "escalate[0].severity",
         "text.summary",
@@ -207,6 +209,14 @@ def test_an_override_of_no_rule_and_a_new_rule_that_is_not_whole_are_reported(tm
     assert "usage_declin: there is no such rule; a new one must say when it fires" in said
     assert "of_our_own: text: is missing" in said
     assert "X: id: must be lower case letters" in said
+
+
+def test_a_rule_of_an_override_that_names_no_rule_is_reported_with_its_file(tmp_path: Path) -> None:
+    overrides = tmp_path / "overrides.yaml"
+    overrides.write_text("nps_detractor: {inhibited_by: {rules: [usage_silnt]}}\n", "utf-8")
+
+    with pytest.raises(ConfigurationError, match=r"changed by .*overrides\.yaml: nps_detractor: inhibited_by\.rules"):
+        load_rules(overrides=overrides)
 
 
 def test_all_problems_of_all_files_are_reported_at_once(tmp_path: Path) -> None:
