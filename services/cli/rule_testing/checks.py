@@ -10,9 +10,14 @@ import difflib
 from collections.abc import Iterator
 from pathlib import Path
 
+from schemas.measures import MEASURES
+from services.alerter.domain.conditions import may_hold, measures_in
 from services.alerter.domain.rules import RuleSet, Severity
 from services.alerter.domain.stages.deduplicate import Reason, Transition
 from services.cli.rule_testing.cases import BadCase, Case, dated, each_account, series
+from services.scorer.domain.accounts.kinds import kinds_of
+from services.scorer.domain.health.measuring import not_taken
+from services.shared.plan_file import VARIABLE
 from services.shared.tracking_plan.event_check import Beside
 from services.shared.tracking_plan.plan import TrackingPlan
 from services.shared.tracking_plan.traffic import TrafficPlan
@@ -27,6 +32,10 @@ def check_case(path: Path, case: Case, rules: RuleSet, plan: TrackingPlan) -> No
             a property what the plan does not take.
     """
     _check_names(path, case, rules, plan)
+    for field, rule, lacks in _never_firing(case, rules, plan):
+        raise BadCase(
+            f"{path}: {field}: {rule} can never fire, since the tracking plan ({VARIABLE}) declares no {', '.join(lacks)}"
+        )
     for field, user in _never_active(case):
         raise BadCase(
             f"{path}: {field}: {user} is never active, so the role is nobody's; the people of `days` are person-1, person-2, ..."
@@ -53,6 +62,16 @@ def _check_names(path: Path, case: Case, rules: RuleSet, plan: TrackingPlan) -> 
         few = "" if what in ("rule", "account") else f"; there are {', '.join(names) or 'none'}"
         hint = f"; write {near[0]} if that is meant" if near else few
         raise BadCase(f"{path}: {field}: there is no {what} {name}{hint}")
+
+
+def _never_firing(case: Case, rules: RuleSet, plan: TrackingPlan) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield the field, the rule, and the state that it lacks, where a signal of a rule is expected whose measures are not taken."""
+    missing = not_taken(kinds_of(plan).state)
+    for number, expected in enumerate(case.expect):
+        rule = rules.get(expected.rule)
+        if rule is not None and not may_hold(rule.fires, MEASURES.keys() - missing.keys()):
+            lacks = {state for measure in measures_in(rule.fires) & missing.keys() for state in missing[measure]}
+            yield f"expect[{number}].rule", rule.id, sorted(lacks)
 
 
 def _never_active(case: Case) -> Iterator[tuple[str, str]]:

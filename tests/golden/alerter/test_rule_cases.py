@@ -220,6 +220,17 @@ def test_what_a_case_says_in_vain_is_refused_with_its_field(tmp_path: Path, line
         check_case(path, read_case(path), load_rules(), default_plan())
 
 
+def test_an_expected_signal_of_a_rule_whose_measures_the_plan_does_not_give_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "case.yaml"
+    path.write_text(
+        "about: x\naccounts: {a: {days: 2x10}}\nexpect: [{account: a, rule: nps_detractor, transition: firing, day: 3}]\n",
+        "utf-8",
+    )
+
+    with pytest.raises(BadCase, match=r"expect\[0\]\.rule: nps_detractor can never fire, .* declares no answers\.nps"):
+        check_case(path, read_case(path), load_rules(), read_plan({"events": {"Seen": {}}}))
+
+
 def test_each_signal_is_taken_by_the_expectation_that_no_later_one_could_meet() -> None:
     both = [Expected("a", "usage_silent", "firing", day) for day in ((5, 90), (5, 9))]
     case = Case("x", {"a": Story("1x100")}, both)
