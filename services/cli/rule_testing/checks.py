@@ -19,8 +19,11 @@ from services.scorer.domain.accounts.kinds import kinds_of
 from services.scorer.domain.health.measuring import not_taken
 from services.shared.plan_file import VARIABLE
 from services.shared.tracking_plan.event_check import Beside
-from services.shared.tracking_plan.plan import TrackingPlan
+from services.shared.tracking_plan.plan import TrackingPlan, plain
 from services.shared.tracking_plan.traffic import TrafficPlan
+
+ALIKE = 0.85
+"""From here on, of 1, a name is taken for another one that is misspelt; Report Shared and Report Viewed have 0.69."""
 
 
 def check_case(path: Path, case: Case, rules: RuleSet, plan: TrackingPlan) -> None:
@@ -36,6 +39,8 @@ def check_case(path: Path, case: Case, rules: RuleSet, plan: TrackingPlan) -> No
         raise BadCase(
             f"{path}: {field}: {rule} can never fire, since the tracking plan ({VARIABLE}) declares no {', '.join(lacks)}"
         )
+    for field, name, near in _misspelt(case, plan):
+        raise BadCase(f"{path}: {field}: the tracking plan has no event {name}; write {near} if that is meant")
     for field, user in _never_active(case):
         raise BadCase(
             f"{path}: {field}: {user} is never active, so the role is nobody's; the people of `days` are person-1, person-2, ..."
@@ -72,6 +77,17 @@ def _never_firing(case: Case, rules: RuleSet, plan: TrackingPlan) -> Iterator[tu
         if rule is not None and not may_hold(rule.fires, MEASURES.keys() - missing.keys()):
             lacks = {state for measure in measures_in(rule.fires) & missing.keys() for state in missing[measure]}
             yield f"expect[{number}].rule", rule.id, sorted(lacks)
+
+
+def _misspelt(case: Case, plan: TrackingPlan) -> Iterator[tuple[str, str, str]]:
+    """Yield the field and the name of each event that is none of the plan's but nearly so, and the one that is."""
+    known = {plain(name): name for name in plan.events}
+    for account, story in case.accounts.items():
+        for number, event in enumerate(story.events):
+            name = plain(event.name)
+            near = difflib.get_close_matches(name, known, n=1, cutoff=ALIKE)
+            if near and name not in known:
+                yield f"accounts.{account}.events[{number}].name", event.name, known[near[0]]
 
 
 def _never_active(case: Case) -> Iterator[tuple[str, str]]:
