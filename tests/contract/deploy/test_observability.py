@@ -124,6 +124,16 @@ def test_each_alert_is_whole_and_has_a_runbook(alert: dict[str, Any]) -> None:
     assert re.findall(r"^## (\w+)$", text, flags=re.MULTILINE) == ["Meaning", "Impact", "Diagnosis", "Mitigation"]
 
 
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
+def test_an_alert_tells_no_fraction_of_what_is_whole(alert: dict[str, Any]) -> None:
+    """`increase` makes 1.036 records of one, and `humanize` shows that."""
+    shown = re.findall(r"{{ ([^{}]*\$value[^{}]*) }}", alert["annotations"]["description"])
+    whole = set(re.findall(r"\bincrease\d*", alert["expr"])) == set()
+
+    allowed = {"$value | humanizeDuration", "$value | humanizePercentage", "if gt $value 0.0", 'printf "%.0f" $value'}
+    assert set(shown) - allowed <= ({"$value"} if whole else set())
+
+
 def test_prometheus_scrapes_the_ports_that_services_take() -> None:
     text = (ROOT / "deploy/prometheus/prometheus.yaml").read_text("utf-8")
     jobs = {job["job_name"]: job["static_configs"][0]["targets"] for job in yaml.safe_load(text)["scrape_configs"]}
