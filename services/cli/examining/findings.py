@@ -48,5 +48,6 @@ def told(reading: Coroutine[Any, Any, _Told], within_s: float = 20.0) -> _Told:
         return asyncio.run(asyncio.wait_for(reading, within_s))
     except TimeoutError as error:
         raise BrokerSilent(
-            f"the log could not be read within {within_s:.0f} s: first fix what is reported above of kafka and the copies in sync"
+            f"the log could not be read within {within_s:.0f} s: first fix what is reported above of kafka and the copies in sync, or,"
+            " where these are good, below of scorer and alerter: an open transaction holds up all who read after it"
         ) from error
