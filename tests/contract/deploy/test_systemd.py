@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -61,11 +62,24 @@ def test_a_second_process_reads_the_settings_of_its_service_and_has_a_slot() -> 
 
 def test_systemd_rates_its_isolation_as_good(tmp_path: Path) -> None:
     rated = subprocess.run(
-        [clients.systemd_analyze(), "security", "--offline=true", "--no-pager", "--threshold=40", str(systemd.UNIT)],
+        [clients.systemd_analyze(), "security", "--offline=true", "--no-pager", "--threshold=20", str(systemd.UNIT)],
         capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path,
     )  # fmt: skip
 
     assert rated.returncode == 0, rated.stdout[-2000:] + rated.stderr
+
+
+def test_its_filter_of_system_calls_refuses_what_no_service_needs(tmp_path: Path) -> None:
+    """`tests/e2e/cli/test_installed.py` runs all services under it."""
+    clients.systemd_analyze()
+    own = str(os.getuid())
+    said = [
+        subprocess.run([*systemd.filtered(), *command], capture_output=True, text=True, timeout=60, check=False).stderr
+        for command in (["nice", "true"], ["chown", own, str(tmp_path)])  # anyone may give a file to its owner
+    ]
+
+    assert said == ["", f"chown: changing ownership of '{tmp_path}': Operation not permitted\n"]
+    assert systemd.values("SystemCallErrorNumber") == ["EPERM"]
 
 
 def test_it_leaves_alone_what_a_new_process_cannot_mend() -> None:

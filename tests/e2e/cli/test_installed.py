@@ -61,7 +61,8 @@ class Unit(ServiceProcess):
         super().__init__(name, kafka, machine.state)
         own = dict(machine.here(each).split("=", 1) for each in systemd.values("Environment"))
         self.environment = machine.environment | own | {"TIDEMARK_HTTP_PORT": str(self.port)}
-        self._command = shlex.split(machine.here(systemd.values("ExecStart")[0]).replace("%i", name))
+        command = shlex.split(machine.here(systemd.values("ExecStart")[0]).replace("%i", name))
+        self._command = [*systemd.filtered(), *command]
         self._folder = machine.here(systemd.values("WorkingDirectory")[0])
 
     async def start(self) -> None:
