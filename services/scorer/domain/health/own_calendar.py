@@ -157,21 +157,20 @@ def _country(code: str) -> tuple[int, npt.NDArray[np.float32]]:
         return 0, np.ones(0, np.float32)
     start = public[0]
     shares = np.ones(public[-1] - start + 1, np.float32)
-    off = set(public)
     weekend_days = weekend(code)
 
-    def free(day: int) -> bool:
-        return day in off or (day + 3) % 7 in weekend_days
+    def at_weekend(day: int) -> bool:
+        return (day + 3) % 7 in weekend_days
 
     for before, after in pairwise(public):
         if after - before <= BRIDGED:
             shares[before - start : after - start] = BRIDGE
     for holiday in public:
         for day in (holiday - 1, holiday + 1):
-            if not free(day) and free(2 * day - holiday) and start <= day < start + len(shares):
+            if at_weekend(2 * day - holiday) and start <= day < start + len(shares):
                 shares[day - start] = BRIDGE
-    shares[[holiday - start for holiday in public]] = HOLIDAY
     for day in range(start, start + len(shares)):
-        if day not in off and (day + 3) % 7 in weekend_days:
+        if at_weekend(day):
             shares[day - start] = 1.0  # as quiet as every weekend
+    shares[[holiday - start for holiday in public]] = HOLIDAY
     return start, shares

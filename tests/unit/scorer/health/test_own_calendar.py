@@ -29,11 +29,13 @@ SUNDAY = number(2025, 3, 30)
 """Before it there are weeks without any public holiday in Germany."""
 
 
-def account(through: int, country: str | None = None, *, weeks: int = 34, people: int = 5) -> Account:
-    """Return an account whose people are active on every working day up to a day."""
+def account(
+    through: int, country: str | None = None, *, weeks: int = 34, people: int = 5, days_a_week: int = 5
+) -> Account:
+    """Return an account whose people are active on every working day up to a day, or from Monday on so many days a week."""
     found = Account("acme", through + 1, KINDS)
     for day in range(through + 1 - 7 * weeks, through + 1):
-        if (day + 3) % 7 < 5:
+        if (day + 3) % 7 < days_a_week:
             for person in range(people):
                 found.active_users.mark_past(person + 1, day)
             found.daily_counts.add(ACTIVE, day, people)
@@ -67,12 +69,48 @@ def test_an_ordinary_week_is_whole() -> None:
         ("DE", number(2024, 12, 29), 0.6),  # 25 and 26 December, a Wednesday and a Thursday, and half of the Friday
         ("JP", number(2025, 5, 4), 0.45),  # Golden Week: Tuesday a holiday, Monday and Wednesday to Friday bridges
         ("US-CA", number(2025, 10, 19), 1.0),  # Columbus Day is none in California
+        ("DE", number(2024, 5, 12), 0.45),  # 1 and 9 May are eight days apart: four bridges and a holiday
+        ("AL", number(2024, 3, 31), 1.0),  # 22 and 31 March are nine days apart
+        ("BV", SUNDAY, 1.0),  # nobody lives there
+        ("FK", SUNDAY, 1.0),  # after its last holiday in the table there would be a bridge
     ],
 )
 def test_public_holidays_and_the_days_between_them_take_from_a_week(country: str, sunday: int, share: float) -> None:
     found = calendar_of(account(sunday, country), sunday, 5)
     assert found is not None
     assert found.shares[0] == pytest.approx(share, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("sunday", "days"),
+    [
+        (number(2024, 12, 29), 5.0),  # two holidays, a bridge, and a weekend before New Year's Day
+        (number(2026, 10, 4), 6.25),  # Saturday, 3 October
+    ],
+)
+def test_an_account_that_works_all_week_is_expected_at_weekends_but_for_public_holidays(
+    sunday: int, days: float
+) -> None:
+    found = calendar_of(account(sunday, "DE", days_a_week=7), sunday, 5)
+    assert found is not None
+    assert found.shares[0] == pytest.approx(days / 7, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("country", "sunday", "left"),
+    [
+        ("DE", number(2025, 10, 5), 4.45),  # a Friday
+        ("DE", number(2025, 4, 27), 4.45),  # Easter Monday
+        ("DE", number(2026, 10, 4), 5.125),  # a Saturday
+        ("EG", number(2025, 4, 20), 4.7),  # half of the Sunday between their weekend and a holiday
+    ],
+)
+def test_an_account_without_a_past_is_taken_to_work_when_its_country_does(
+    country: str, sunday: int, left: float
+) -> None:
+    found = calendar_of(account(sunday, country, weeks=0), sunday, 5)
+    assert found is not None
+    assert found.shares[0] == pytest.approx(left / 5.2)
 
 
 def test_a_week_of_a_planned_absence_leaves_next_to_nothing_and_its_days_are_not_silent() -> None:
