@@ -41,7 +41,7 @@ class EventCheck:
     """What is asked of the properties of one event, or of the traits of a call."""
 
     __slots__ = (
-        "actor", "clear", "faults", "fields", "folded", "for_servers", "holder", "name", "required", "traits_for_servers", "use",
+        "actor", "clear", "faults", "fields", "folded", "for_servers", "holder", "name", "traits_for_servers", "use",
     )  # fmt: skip
 
     def __init__(
@@ -70,14 +70,11 @@ class EventCheck:
         named = {name.lower() if folded else name: value for name, value in properties.items()}
         self.clear = frozenset(name for name, value in named.items() if not value.personal)
         self.fields = [(name, *check_of(value), value) for name, value in named.items()]
-        self.required = any(value.required for value in named.values())
 
     def violations(self, properties: Mapping[str, Any], beside: Beside) -> list[Violation]:
         """Return what breaks the plan in the properties or traits of one that was sent."""
         found: list[Violation] = []
         if self.folded:
-            if not (properties or self.required):
-                return found
             properties = _folded(properties)
         for name, right, is_right, plan in self.fields:
             value = properties.get(name)
