@@ -110,8 +110,6 @@ def _take_off(shares: Floats, absences: list[tuple[int, int]], day: int, share: 
 
 
 def _off(last_active_day: int, day: int, public: tuple[int, ...], away: list[tuple[int, int]]) -> frozenset[int]:
-    if last_active_day >= day:
-        return frozenset()
     off = {holiday for holiday in public if holiday > last_active_day}
     for first, last in away:
         off.update(range(max(first, last_active_day + 1), min(last, day) + 1))
@@ -126,7 +124,7 @@ def with_fleet(calendar: OwnCalendar | None, levels: list[float]) -> list[float]
     """
     if calendar is None:
         return levels
-    pairs = zip(levels, [*calendar.shares, *[1.0] * (len(levels) - len(calendar.shares))], strict=True)
+    pairs = zip(levels, calendar.shares, strict=True)
     return [min(level, share) if share < 1 else level for level, share in pairs]
 
 

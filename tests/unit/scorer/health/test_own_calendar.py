@@ -113,6 +113,13 @@ def test_an_account_without_a_past_is_taken_to_work_when_its_country_does(
     assert found.shares[0] == pytest.approx(left / 5.2)
 
 
+def test_two_weeks_such_as_its_country_has_count_beside_the_past_of_an_account() -> None:
+    sunday = number(2026, 10, 4)  # after a public holiday on a Saturday
+    found = calendar_of(account(sunday, "DE", weeks=1, people=1, days_a_week=7), sunday, 1)
+    assert found is not None
+    assert found.shares[0] == pytest.approx((15 + 0.25 * 1.2 + 1.2) / 17.4)
+
+
 def test_a_week_of_a_planned_absence_leaves_next_to_nothing_and_its_days_are_not_silent() -> None:
     acme = account(SUNDAY - 7)
     acme.absences = {(ACCOUNT, SUNDAY - 6): (SUNDAY, 1)}
@@ -196,6 +203,23 @@ def test_an_absence_takes_its_own_days_and_no_others(first: int, last: int, shar
     assert {week: found.shares[week] for week in shares} == pytest.approx(shares, abs=0.02)
 
 
+@pytest.mark.parametrize("first", [SUNDAY - 30, SUNDAY - 9, SUNDAY - 8])
+def test_days_off_are_those_of_an_absence_after_the_last_active_day(first: int) -> None:
+    acme = account(SUNDAY - 7)
+    acme.absences = {(ACCOUNT, first): (SUNDAY - 3, 1)}
+    found = calendar_of(acme, SUNDAY, 5)
+    assert found is not None
+    assert (acme.last_active_day, found.off) == (SUNDAY - 9, frozenset(range(SUNDAY - 8, SUNDAY - 2)))
+
+
+def test_without_a_country_weekends_are_saturday_and_sunday() -> None:
+    acme = account(SUNDAY, weeks=0)
+    acme.absences = {(ACCOUNT, SUNDAY - 1): (SUNDAY, 1)}
+    found = calendar_of(acme, SUNDAY, 5)
+    assert found is not None
+    assert found.shares[0] == pytest.approx(5 / 5.2)
+
+
 def test_who_is_away_while_the_whole_account_is_takes_nothing_of_other_days() -> None:
     acme = account(SUNDAY)
     monday = SUNDAY - 6
@@ -231,6 +255,19 @@ def test_a_holiday_that_the_fleet_shows_too_is_not_taken_off_twice() -> None:
     assert with_fleet(calendar, [0.9, *LEVELS[1:]])[0] == pytest.approx(calendar.shares[0])
     assert with_fleet(calendar, [1.2, 1.2, *LEVELS[2:]])[1] == 1.2
     assert with_fleet(None, LEVELS) == LEVELS
+
+
+@pytest.mark.parametrize(
+    ("sunday", "shares"),
+    [
+        (number(2020, 1, 5), [0.85, 1.0]),  # New Year's Day is the first holiday of the table
+        (number(2036, 1, 6), [1.0, 0.6, 1.0]),  # Christmas has the last ones
+    ],
+)
+def test_at_the_ends_of_the_table_its_own_days_count(sunday: int, shares: list[float]) -> None:
+    found = calendar_of(account(sunday, "DE"), sunday, 5)
+    assert found is not None
+    assert found.shares[: len(shares)] == pytest.approx(shares, abs=0.02)
 
 
 def test_outside_the_years_of_the_table_every_week_is_whole() -> None:
