@@ -123,7 +123,6 @@ def about(kind: str) -> About:
         content_type="image/gif",
         parameters=("writeKey", "data", "userId", "anonymousId", "event", "name", "messageId", "context.groupId"),
         codes=(*OF_A_KEY, *OF_A_BODY, *OF_AN_EVENT),
-        keyed=True,
     )
 
 

@@ -25,8 +25,11 @@ class About:
     """Names of query parameters."""
     codes: tuple[Code, ...] = ()
     """With which it refuses a request, besides those of any request."""
-    keyed: bool = False
-    """Whether it asks for a write key."""
+
+    @property
+    def keyed(self) -> bool:
+        """Whether it asks for a write key."""
+        return Code.MISSING_WRITE_KEY in self.codes
 
 
 Serve = Callable[[Call, EventIntake], Awaitable[Reply]]

@@ -41,7 +41,6 @@ _ABOUT_CONFIG = About(
     "Tell RudderStack's JavaScript SDK that its source is enabled.",
     parameters=("writeKey",),
     codes=OF_A_KEY,
-    keyed=True,
 )
 
 ROUTES = (

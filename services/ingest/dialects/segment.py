@@ -115,7 +115,6 @@ BATCH = About(
     answer="Answer",
     parameters=("writeKey", "results"),
     codes=(*OF_A_KEY, *OF_A_BODY),
-    keyed=True,
 )
 _ABOUT_SETTINGS = About(
     "Tell analytics.js where to send.",

@@ -56,6 +56,13 @@ def test_the_document_is_served_and_names_every_route(address: str) -> None:
         assert route.method.lower() in served.json()["paths"][route.path]
 
 
+def test_only_what_asks_for_a_write_key_says_how_it_is_given() -> None:
+    keyed = {path for path, methods in DOCUMENT["paths"].items() for each in methods.values() if "security" in each}
+
+    assert {"/v1/batch", "/v1/t", "/v1/pixel/page", "/sourceConfig", "/beacon/v1/batch"} <= keyed
+    assert not {"/t.js", "/v1/projects/{key}/settings", "/v1/webhooks/{vendor}/{name}", "/readyz"} & keyed
+
+
 def test_the_document_has_the_limits_that_are_set() -> None:
     document = json.loads(openapi.document(every_route(), Limits(batch_events=7, id_chars=9)))
 
