@@ -93,11 +93,12 @@ async def test_a_pixel_takes_an_encoded_event_with_its_key_beside_it(ingest: Any
         ({"data": "bm8="}, "malformed_body", b"no"),
         ({"data": "eyJh"}, "truncated_body", b'{"a'),
         ({"a": "1", "a.b": "2"}, "invalid_body", b"a=1&a.b=2"),
+        ({"a": ["1", "2"]}, "invalid_body", b"a=1&a=2"),
         ({f"p{n}": "" for n in range(200)}, "invalid_body", None),
     ],
 )
 async def test_a_bad_pixel_is_an_image_and_is_judged_counted_and_kept_like_any_event(
-    ingest: Any, anyone: Any, query: dict[str, str], code: str, kept: bytes | None
+    ingest: Any, anyone: Any, query: dict[str, Any], code: str, kept: bytes | None
 ) -> None:
     answer = await anyone.get("/v1/pixel/track", params={"writeKey": "wk", **query})
 
@@ -119,6 +120,29 @@ async def test_a_pixel_takes_no_two_ids_that_it_cannot_read_for_one(ingest: Any,
 
 async def test_a_query_may_be_in_utf8_as_it_is() -> None:
     assert event_of("userId=Müller&name=M%C3%BCller".encode()) == '{"userId":"Müller","name":"Müller"}'.encode()
+
+
+async def test_a_query_holds_up_to_two_hundred_parameters() -> None:
+    assert len(json.loads(event_of("&".join(f"p{n}=1" for n in range(200)).encode()))) == 200
+
+
+async def test_a_name_with_many_dots_is_a_path_of_eight_names_into_the_event_and_one_more() -> None:
+    event = json.loads(event_of(b"a.b.c.d.e.f.g.h.i.j.k=1"))
+
+    for name in "abcdefgh":
+        event = event[name]
+    assert event == {"i.j.k": "1"}
+
+
+async def test_a_pixel_of_a_stalled_partition_is_put_off(ingest: Any, anyone: Any) -> None:
+    ingest.log.stalled_keys.add(b"slow")
+    query = {"writeKey": "wk", "userId": "ann", "messageId": "p1", "context.groupId": "slow"}
+
+    answer = await anyone.get("/v1/pixel/page", params=query)
+
+    assert (answer.status_code, answer.content) == (429, GIF)
+    assert (answer.headers["tidemark-code"], answer.headers["retry-after"]) == ("log_unavailable", "5")
+    assert ingest.events() == []
 
 
 async def test_a_pixel_without_a_key_or_a_log_is_an_image_too(ingest: Any, anyone: Any) -> None:
