@@ -21,8 +21,7 @@ import msgspec
 from services.ingest.dialects.route import About, HttpRoute, Serve
 from services.ingest.errors import OF_A_BODY, OF_A_KEY, OF_AN_EVENT, Code, status_of
 from services.ingest.http.call import Call, Reply
-from services.ingest.intake import EventIntake, come_back, missing_key, pushed_back
-from services.ingest.judged import STALLED_RETRY_S
+from services.ingest.intake import EventIntake, missing_key, pushed_back
 from services.ingest.submission import Answer, Submission
 from services.ingest.write_keys.keys import WriteKey
 from services.shared.errors import Rejected, Retryable
@@ -74,8 +73,6 @@ def image(kind: str) -> Serve:
         except Retryable as error:
             refusal = pushed_back(error)
             return _image(429, refusal.code, refusal.headers)
-        if answer.put_off:
-            return _image(429, Code.LOG_UNAVAILABLE, come_back(STALLED_RETRY_S))
         return _image(400, answer.results[0].code) if answer.rejected else _image(200)
 
     return serve
