@@ -216,6 +216,13 @@ async def test_back_pressure_is_a_429_that_says_when_to_come_back(ingest: Any) -
     assert (await ingest.batch(TRACK)).json()["accepted"] == 1
 
 
+async def test_what_analytics_js_measures_about_itself_is_acknowledged_and_discarded(ingest: Any, anyone: Any) -> None:
+    answer = await anyone.post("/v1/m", json={"series": [{"type": "Counter", "metric": "analytics_js.invoke"}]})
+
+    assert (answer.status_code, answer.json()) == (200, {"success": True})
+    assert not any(ingest.log.records.values())
+
+
 async def test_analytics_js_gets_its_settings(ingest: Any) -> None:
     async with httpx.AsyncClient(base_url=ingest.client.base_url) as client:
         answer = await client.get("/v1/projects/wk/settings", headers={"Origin": "https://app.example"})
