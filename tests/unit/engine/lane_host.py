@@ -29,7 +29,14 @@ from tests.support.counting.processor import counting_spec, read_count
 from tests.support.waiting import until
 
 SPEC = counting_spec("events", "state", "out", "dead", appends="side")
-PATIENT = EngineSettings(transaction_ms=5000)
+
+
+def patient(**bounds: int) -> EngineSettings:
+    """Return settings by which nothing is committed because its time has come, as long as a test waits for anything."""
+    return EngineSettings(**bounds).model_copy(update={"transaction_ms": 600_000})
+
+
+PATIENT = patient()
 QUICK = EngineSettings(transaction_ms=1)
 
 

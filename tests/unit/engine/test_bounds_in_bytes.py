@@ -16,7 +16,7 @@ from services.shared.engine.processor import SourceRecord
 from services.shared.engine.settings import EngineSettings
 from tests.support.counting.processor import CountingProcessor, counting_spec
 from tests.support.waiting import until
-from tests.unit.engine.lane_host import SPEC, Host, chunk, new_lane, running
+from tests.unit.engine.lane_host import SPEC, Host, chunk, new_lane, patient, running
 
 MOST = 1 << 20
 LARGE = 100_000
@@ -122,7 +122,7 @@ async def test_a_queue_is_full_by_bytes_too_and_half_empty_by_both() -> None:
 
 
 async def test_a_full_transaction_is_committed_before_more_is_folded() -> None:
-    host = Host(settings=EngineSettings(transaction_ms=5000, transaction_bytes=1 << 16))
+    host = Host(settings=patient(transaction_bytes=1 << 16))
     processor = Told(0, "out")
     processor._fat = {b"a": 70_000}
     lane = await running(host, replace(SPEC, processor=lambda _p: processor))
@@ -141,7 +141,7 @@ async def test_a_full_transaction_is_committed_before_more_is_folded() -> None:
 
 async def test_what_a_lane_holds_is_bounded_in_bytes_while_its_transaction_hangs() -> None:
     most, record = 1 << 16, 5_000
-    host = Host(settings=EngineSettings(transaction_ms=5000, transaction_bytes=most, queue_bytes=4 * most))
+    host = Host(settings=patient(transaction_bytes=most, queue_bytes=4 * most))
     host.may_write.clear()
     lane = await running(host, replace(SPEC, processor=lambda p: Told(p, "out")))
     value = f"wide:{record}".ljust(record)

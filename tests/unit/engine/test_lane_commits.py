@@ -16,13 +16,13 @@ from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import AppendOrder
 from tests.support.counting.processor import CountingProcessor
 from tests.support.waiting import until
-from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, running, turns
+from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, patient, running, turns
 
 # transactions
 
 
 async def test_a_transaction_spans_chunks_until_it_is_due() -> None:
-    host = Host(settings=EngineSettings(transaction_ms=5000, transaction_records=6))
+    host = Host(settings=patient(transaction_records=6))
     lane = await running(host)
 
     for n in range(0, 5, 1):
@@ -93,7 +93,7 @@ async def test_a_timer_that_comes_early_commits_all_the_same() -> None:
 
 
 async def test_folding_goes_on_while_a_transaction_commits_and_stops_when_too_much_waits() -> None:
-    host = Host(settings=EngineSettings(transaction_ms=5000, transaction_records=2))
+    host = Host(settings=patient(transaction_records=2))
     host.may_write.clear()
     lane = await running(host)
 
@@ -111,7 +111,7 @@ async def test_folding_goes_on_while_a_transaction_commits_and_stops_when_too_mu
 
 
 async def test_a_large_chunk_does_not_outrun_a_commit_under_way() -> None:
-    host = Host(settings=EngineSettings(transaction_ms=5000, transaction_records=500))
+    host = Host(settings=patient(transaction_records=500))
     host.may_write.clear()
     lane = await running(host)
 
@@ -177,6 +177,39 @@ async def test_after_a_failed_transaction_nothing_more_is_written() -> None:
     assert lane.durable == Position(0)
 
 
+async def test_a_lane_that_is_held_after_a_failed_transaction_writes_nothing_more() -> None:
+    host = Host(write_error=FailStop("fenced"))
+    lane = await running(host)
+    lane.receive(chunk(0, "1"))
+    await until(lambda: host.failed)
+    lane.receive(chunk(1, "1"))
+    await until(lambda: lane.next.offset == 2)
+
+    await lane.hold()
+    await turns()
+
+    assert host.asked.count("write") == 1
+    assert lane.durable == Position(0)
+
+
+async def test_a_lane_that_closes_gives_its_writer_back_once_the_transaction_under_way_is_committed() -> None:
+    host = Host(settings=PATIENT)
+    host.may_write.clear()
+    lane = await running(host)
+    host.asked.clear()
+    lane.receive(chunk(0, "urgent"))
+    await until(lambda: "write" in host.asked)
+
+    closing = asyncio.create_task(lane.close())
+    await turns()
+    assert host.asked == ["write"]
+    host.may_write.set()
+    await closing
+
+    assert host.asked == ["write", "close"]
+    assert lane.durable == Position(1)
+
+
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), MemoryError()])
 async def test_an_error_of_the_machine_ends_the_process_and_blames_no_record(error: BaseException) -> None:
     class Broken(CountingProcessor):
@@ -237,7 +270,7 @@ async def test_a_long_fold_is_committed_between_its_steps_when_its_changes_are_l
                 self._fat[key] = 30_000
                 yield
 
-    host = Host(settings=EngineSettings(transaction_ms=5000, transaction_bytes=1 << 16))
+    host = Host(settings=patient(transaction_bytes=1 << 16))
     lane = await running(host, replace(SPEC, processor=lambda p: Heavy(p, "out")))
 
     lane.receive(chunk(0, "long:12"))
