@@ -57,7 +57,7 @@ class Commits:
 
     def due(self, runner: LaneRunner) -> bool:
         """Return whether what is folded has to be committed now."""
-        if self._deadline is None or runner.position == runner.transaction.position:
+        if self._deadline is None:
             return False
         return time.monotonic() >= self._deadline or (runner.pending and (runner.urgent or self.full(runner)))
 
