@@ -31,7 +31,7 @@ from tests.support.waiting import until
 SPEC = counting_spec("events", "state", "out", "dead", appends="side")
 
 
-def patient(**bounds: int) -> EngineSettings:
+def patient(**bounds: Any) -> EngineSettings:
     """Return settings by which nothing is committed because its time has come, as long as a test waits for anything."""
     return EngineSettings(**bounds).model_copy(update={"transaction_ms": 600_000})
 

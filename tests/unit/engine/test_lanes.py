@@ -138,6 +138,27 @@ async def test_a_group_that_counts_anew_leaves_no_lane_undoubted() -> None:
     await lanes.close()
 
 
+async def test_a_lane_is_doubted_once_for_each_time_that_another_may_have_had_it() -> None:
+    host = Host()
+    lanes = new_lanes(host)
+
+    async def asked_by_generation(generation: int) -> list[str]:
+        host.asked.clear()
+        await lanes.hold()
+        lanes.assign([("events", 0)], generation)
+        await turns()
+        await until(lambda: lanes.not_ready() is None)
+        return host.asked.copy()
+
+    assert await asked_by_generation(1) == ["fence", "load"]
+    assert await asked_by_generation(3) == ["holds 0"]  # another may have had it in the second
+    assert await asked_by_generation(4) == []
+    host.fenced = True
+    assert await asked_by_generation(6) == ["holds 0", "close", "fence", "load"]
+    assert await asked_by_generation(7) == []
+    await lanes.close()
+
+
 async def test_a_lane_that_was_anothers_folds_nothing_more_of_the_chunk_that_it_had_begun() -> None:
     host = Host(settings=PATIENT)
     lanes = new_lanes(host)
@@ -253,7 +274,11 @@ async def test_a_lane_that_has_written_nothing_for_a_day_writes_its_position_onc
         lanes.keep()
         await turns()
 
+    await a_day_passes()  # before it opens, which counts as well
     await until(lambda: lane.ready)
+    lanes.keep()
+    await turns()
+    assert not host.checks
     clock[0] += 80_000
     lanes.receive("events", chunk(0, "1"))
     await until(lambda: lane.durable.offset == 1)
@@ -263,6 +288,8 @@ async def test_a_lane_that_has_written_nothing_for_a_day_writes_its_position_onc
     assert not host.checks
     await a_day_passes()
     await a_day_passes()
+    lanes.keep()
+    await turns()
     assert [each.position.offset for each in host.checks] == [1, 1]
     await lanes.hold()
     await a_day_passes()

@@ -70,7 +70,11 @@ class Silent(Host):
 
         async def started() -> None:
             await start()
-            await self.answers.wait()
+            try:
+                await self.answers.wait()
+            except asyncio.CancelledError:
+                self.asked.append("given up")
+                raise
 
         writer.start = started
         return writer
@@ -155,10 +159,27 @@ async def test_a_lane_whose_writer_gets_no_answer_says_so_and_shows_as_stalled_u
     lanes.observe(lambda _lane: (0, 0), now=0.0)
     assert metrics.stalled.labels("events", "0")._value.get() == 1
 
+    host.may_load.clear()
     host.answers.set()
+    await until(lambda: "load" in host.asked)
+    assert lanes.not_ready() == "lane events/0 is opening"
+    host.may_load.set()
     await until(lambda: lanes.not_ready() is None)
     lanes.observe(lambda _lane: (0, 0), now=0.0)
     assert metrics.stalled.labels("events", "0")._value.get() == 0
+    await lanes.close()
+
+
+async def test_a_writer_that_is_starting_is_given_up_where_the_lane_is_lost() -> None:
+    """Otherwise it would fence the next owner, perhaps minutes later."""
+    host = Silent()
+    lanes = new_lanes(host)
+    lanes.assign([("events", 0)], generation=1)
+    await until(lambda: host.asked == ["fence"])
+
+    lanes.assign([], generation=2)
+
+    await until(lambda: host.asked == ["fence", "given up", "close"])
     await lanes.close()
 
 
