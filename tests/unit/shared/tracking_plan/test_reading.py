@@ -235,6 +235,7 @@ SURVEY: dict[str, Any] = {
         (SURVEY, {"deny": {"hash": ["s"]}}, "deny.hash[0]", "answers.x.score is read from s"),
         ({"events": {"A": {"properties": {"p": {"required": True}}}}}, {"deny": {"drop": ["p"]}}, "deny.drop[0]", "never arrive"),
         ({"events": {"A": {"properties": {"p": {"type": "number"}}}}}, {"deny": {"hash": ["p"]}}, "deny.hash[0]", "arrive as text"),
+        ({"events": {"A": {"properties": {"p": {"one_of": ["x"]}}}}}, {"deny": {"hash": ["p"]}}, "deny.hash[0]", "arrive as text"),
         ({"group_traits": {"o": {"type": "text", "means": "facts.owner"}}}, {"deny": {"drop": ["O"]}}, "deny.drop[0]", "never arrive"),
         (ROLES, {"identify_traits": {"r": {"type": "whole_number", "means": "role"}}}, "identify_traits.r.type", "a role is text"),
         (ROLES, {"identify_traits": {"r": {"one_of": ["ADMIN", "guest", 1], "means": "role"}}}, "identify_traits.r.one_of", "roles has editor as well"),
@@ -265,6 +266,13 @@ def test_the_id_of_a_case_may_be_hashed() -> None:
     plan = read_plan({**CASES, "deny": {"hash": ["i"]}})
 
     assert plan.deny.hash == ["i"]
+
+
+@pytest.mark.parametrize("deny", [{"drop": ["p", "t"]}, {"hash": ["P", "T"]}])
+def test_what_nothing_is_read_from_may_be_declared_and_denied(deny: dict[str, list[str]]) -> None:
+    declared = {"events": {"A": {"properties": {"p": {}}}}, "group_traits": {"t": {"type": "text"}}}
+
+    assert read_plan({**declared, "deny": deny}).group_traits["t"].type == "text"
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
