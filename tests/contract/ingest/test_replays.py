@@ -128,6 +128,7 @@ async def test_who_may_not_replay_is_told_why(
     ("key", "header", "code"),
     [
         ("bf", {"Tidemark-Epoch": "-1"}, "invalid_header"),
+        ("bf", {"Tidemark-Epoch": "9" * 19}, "invalid_header"),  # more than a record can hold
         ("bf", {"Tidemark-Historical": "1"}, "invalid_header"),
         ("wk", {"Tidemark-Epoch": "1"}, "backfill_not_allowed"),
         ("wk", {"Tidemark-Historical": "true"}, "backfill_not_allowed"),

@@ -304,13 +304,13 @@ async def test_a_beacon_on_unload_needs_no_header_of_its_own(ingest: Any, place:
 async def test_a_backfill_keeps_its_own_times(ingest: Any) -> None:
     old = {**TRACK, "timestamp": "2011-02-03T04:05:06Z"}
     batch = {"batch": [old], "sentAt": "2026-01-01T00:00:00Z"}
-    for headers in ({"Tidemark-Epoch": "7"}, {"Tidemark-Historical": "true"}):
+    for headers in ({"Tidemark-Epoch": "9" * 18}, {"Tidemark-Historical": "true"}):
         answer = await ingest.client.post("/v1/batch", json=batch, headers=headers, auth=("bf", ""))
         assert answer.json()["accepted"] == 1
 
     driven, late = ingest.events()
     assert driven["occurred_at"] == driven["received_at"] == late["occurred_at"] == 1_296_705_906_000
-    assert (driven["epoch"], driven["historical"], driven["skew_ms"]) == (7, False, 0)
+    assert (driven["epoch"], driven["historical"], driven["skew_ms"]) == (10**18 - 1, False, 0)
     assert (late["epoch"], late["historical"]) == (0, True)
     assert late["received_at"] > late["occurred_at"]
 
