@@ -92,6 +92,23 @@ async def test_a_timer_that_comes_early_commits_all_the_same() -> None:
     await until(lambda: host.transactions)
 
 
+async def test_a_time_that_came_when_nothing_was_folded_is_not_that_of_the_next_record() -> None:
+    host = Host(settings=patient(transaction_records=500))
+    lane = await running(host)
+    lane.receive(chunk(0, *["1"] * 500))
+    await until(lambda: lane.durable.offset == 500)
+    commits = lane._work.commits
+    assert commits._deadline is not None
+
+    commits._ring(commits._deadline)
+    await turns()
+    lane.receive(chunk(500, "1"))
+    await until(lambda: lane.next.offset == 501)
+    await turns()
+
+    assert [each.records for each in host.transactions] == [500]
+
+
 async def test_folding_goes_on_while_a_transaction_commits_and_stops_when_too_much_waits() -> None:
     host = Host(settings=patient(transaction_records=2))
     host.may_write.clear()
