@@ -357,3 +357,29 @@ async def test_a_lane_that_is_closed_while_it_opens_ends_nothing_else() -> None:
     await lanes.close()
 
     assert host.failed == []
+
+
+async def test_a_lane_that_is_lost_while_it_opens_gives_back_all_that_it_reads_its_changelogs_with() -> None:
+    """Leaving a connection takes several turns of the loop; nothing cuts that short."""
+    host = Host()
+    given_back: list[bool] = []
+
+    async def load(_spec: LaneSpec, _partition: int) -> Loaded:
+        try:
+            host.asked.append("load")
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            given_back.append(True)
+        raise AssertionError
+
+    host.load = load  # type: ignore[assignment, method-assign]
+    lanes = new_lanes(host)
+    lanes.assign([("events", 0)], generation=1)
+    await until(lambda: "load" in host.asked)
+
+    lanes.assign([], generation=2)
+    await lanes.close()
+
+    assert given_back

@@ -174,6 +174,8 @@ class Lane:
 
     def abandon(self) -> None:
         """Start nothing more from now on; `close` waits for what is under way."""
+        if self.phase is LanePhase.CLOSED:  # cancelled twice, it would not give back the connections that it reads with
+            return
         self._work.life.move(LaneEvent.CLOSE)
         self._work.intake.clear()
         if self._task is not None:
