@@ -42,20 +42,24 @@ class SourceGap(LaneStopped):
 
 
 class ChangelogBehind(LaneStopped):
-    """The group's offset is beyond what the changelog holds: that has lost records, or somebody has moved the offset."""
+    """The group's offset is beyond what the changelog holds: that has lost records, or another program has moved the offset."""
 
     reason = "changelog_behind"
 
-    def __init__(self, topic: str, partition: int, committed: int, position: int | None) -> None:
-        """Take the committed offset of the group and the position that the changelog holds, None without one."""
-        if position is None:
-            said = f"holds no position. Restore the changelog topic, or {_REBUILD}."
-        else:
-            said = (
-                f"ends at {position}. If somebody has moved the group's offsets, delete them while no worker runs: the lane goes on at"
-                f" {position}. If the changelog has lost records, restore it, or delete it and {_REBUILD}."
-            )
-        super().__init__(f"{topic}/{partition}: the group has committed offset {committed}, but the changelog {said}")
+    def __init__(self, topic: str, partition: int, committed: int, position: int | None, *, moved: bool) -> None:
+        """Take the group's offset, the position that the changelog holds, None without one, and whether no lane has committed the offset."""
+        said = "holds no position" if position is None else f"ends at {position}"
+        goes_on = "begins where its source begins" if position is None else f"goes on at {position}"
+        restored = f"restore it, or {'delete it and ' if position is not None else ''}{_REBUILD}"
+        advice = (
+            "A lane writes something beside its offset, and this one has nothing there: somebody has moved the group's offsets. Delete"
+            f" them while no worker runs: the lane {goes_on}. If the changelog has lost records as well, {restored}."
+            if moved
+            else f"A lane has committed that offset, so the changelog has lost records: {restored}."
+        )
+        super().__init__(
+            f"{topic}/{partition}: the group has committed offset {committed}, but the changelog {said}. {advice}"
+        )
 
 
 class ChangelogRecreated(LaneStopped):

@@ -188,8 +188,20 @@ async def test_a_group_that_somebody_has_moved_ahead_goes_on_where_it_was_once_i
     host.log.append("state", POSITION_KEY, Position(5).encode(), 0)
 
     assert (await running(host)).next == Position(5)
-    assert "If somebody has moved the group's offsets, delete them while no worker runs: the lane goes on at 5" in said
-    assert "restore it, or delete it and rebuild the lane (TIDEMARK_ENGINE_REBUILD" in said
+    assert "somebody has moved the group's offsets. Delete them while no worker runs: the lane goes on at 5" in said
+
+
+async def test_a_group_that_a_lane_has_brought_ahead_tells_that_the_changelog_has_lost_records() -> None:
+    """Whoever took that for a moved offset, and deleted it, would have outputs written twice."""
+    host = Host(committed=7, before=Position(6))
+    host.log.append("state", POSITION_KEY, Position(5).encode(), 0)
+
+    said = str((await running(host)).stopped)
+
+    assert (
+        "the changelog has lost records: restore it, or delete it and rebuild the lane (TIDEMARK_ENGINE_REBUILD" in said
+    )
+    assert "moved" not in said
 
 
 async def test_a_group_with_offsets_and_a_changelog_without_position_is_refused() -> None:

@@ -48,7 +48,8 @@ def start(
     elif committed is not None:
         reached = committed.position
         if position is None or (reached > position and committed.before != position):
-            raise ChangelogBehind(topic, partition, reached.offset, position.offset if position else None)
+            ends, moved = position.offset if position else None, committed.before is None
+            raise ChangelogBehind(topic, partition, reached.offset, ends, moved=moved)
         there = _ids(bounds.state_ids)
         if any(there.get(store, id_) != id_ for store, id_ in _ids(committed.state_ids).items()):
             raise ChangelogRecreated(topic, partition)
