@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from services.shared.kafka.tls import Files, RenewedContext
 from services.shared.settings import Settings
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
@@ -35,7 +36,7 @@ class KafkaSettings(Settings):
     sasl_password: SecretStr | None = Field(None, validation_alias="KAFKA_SASL_PASSWORD")
     """Never logged."""
     ssl_cafile: Path | None = Field(None, validation_alias="KAFKA_SSL_CAFILE")
-    """PEM file of the authority that signed the brokers' certificates; by default those of this machine."""
+    """PEM file of the authority that signed the brokers' certificates; by default those of this machine. This file and the two below are read again for the next connection once they are replaced."""
     ssl_certfile: Path | None = Field(None, validation_alias="KAFKA_SSL_CERTFILE")
     """PEM file of the client certificate, if the brokers require one."""
     ssl_keyfile: Path | None = Field(None, validation_alias="KAFKA_SSL_KEYFILE")
@@ -87,7 +88,7 @@ class KafkaSettings(Settings):
 
     def tls(self) -> ssl.SSLContext:
         """
-        Return what TLS connections are made with, from the files as they were when it was asked first.
+        Return what TLS connections are made with; it follows files that are replaced.
 
         Raises:
             ValueError: a file cannot be used; the text names its variable.
@@ -96,31 +97,8 @@ class KafkaSettings(Settings):
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        # Once: whoever replaces a certificate writes it before its key, and clients are made all the time.
-        try:
-            context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=_text(self.ssl_cafile))
-        except OSError as error:
-            raise ValueError(f"KAFKA_SSL_CAFILE: {self.ssl_cafile} holds no certificates in PEM form") from error
-        if self.ssl_certfile is not None and self.ssl_keyfile is not None:
-            try:
-                context.load_cert_chain(self.ssl_certfile, self.ssl_keyfile, self._key_password)
-            except OSError as error:
-                raise ValueError(self._why_no_key(error)) from error
-        return context
-
-    def _key_password(self) -> str:
-        # Asked only for an encrypted key. Without an answer OpenSSL would ask on the terminal.
-        if self.ssl_key_password is None:
-            raise ValueError("KAFKA_SSL_KEYFILE: the key is encrypted: set KAFKA_SSL_KEY_PASSWORD")
-        return self.ssl_key_password.get_secret_value()
-
-    def _why_no_key(self, error: OSError) -> str:
-        reason = str(getattr(error, "reason", error))
-        if "KEY_VALUES_MISMATCH" in reason:
-            return "KAFKA_SSL_KEYFILE: the key does not belong to KAFKA_SSL_CERTFILE"
-        if self.ssl_keyfile is not None and "ENCRYPTED" in self.ssl_keyfile.read_text("ascii", "replace"):
-            return "KAFKA_SSL_KEY_PASSWORD: the key cannot be decrypted with it"
-        return f"KAFKA_SSL_CERTFILE, KAFKA_SSL_KEYFILE: a file is not in PEM form, or damaged ({reason})"
+        password = self.ssl_key_password.get_secret_value() if self.ssl_key_password else None
+        return RenewedContext(Files(self.ssl_cafile, self.ssl_certfile, self.ssl_keyfile, password))
 
     def scoped(self, name: str) -> str:
         """Return a topic, group or transactional id name as it is on the cluster."""
@@ -139,7 +117,3 @@ class KafkaSettings(Settings):
         if self.security_protocol.endswith("SSL"):
             options["ssl_context"] = self.tls()
         return options
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)

@@ -192,6 +192,23 @@ async def test_a_missing_client_certificate_is_asked_for(node: Node) -> None:
     assert "client certificate" in await why(node.settings(node.mutual, "SSL", ssl_cafile=node.files / "ca.pem"))
 
 
+async def test_a_process_that_runs_connects_with_the_certificate_that_takes_the_place_of_one_that_is_refused(
+    node: Node, tmp_path: Path
+) -> None:
+    certificate, key = tmp_path / "client.pem", tmp_path / "client.key"
+    certificate.write_bytes((node.files / "other-ca.pem").read_bytes())
+    key.write_bytes((node.files / "foreign.key").read_bytes())
+    kafka = node.settings(
+        node.mutual, "SSL", ssl_cafile=node.files / "ca.pem", ssl_certfile=certificate, ssl_keyfile=key
+    )
+    assert "client certificate" in await why(kafka)
+
+    certificate.write_bytes((node.files / "client.pem").read_bytes())
+    key.write_bytes((node.files / "client.key").read_bytes())
+
+    await wait_for_broker(kafka, 1)
+
+
 async def test_tls_against_plaintext_and_the_other_way_round(node: Node) -> None:
     to_plain = await why(node.settings(node.plain, "SSL", ssl_cafile=node.files / "ca.pem"))
     to_tls = await why(node.settings(node.tls, "PLAINTEXT"))

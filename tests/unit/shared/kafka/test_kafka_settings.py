@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -58,7 +64,7 @@ def test_names_carry_the_prefix() -> None:
 def _certificate(folder: Path, name: str) -> tuple[Path, Path]:
     """Write a certificate that signs itself, and its key; return where they are."""
     key = ec.generate_private_key(ec.SECP256R1())
-    who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tidemark")])
+    who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
     made = (
         x509.CertificateBuilder()
@@ -68,6 +74,7 @@ def _certificate(folder: Path, name: str) -> tuple[Path, Path]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
         .sign(key, hashes.SHA256())
     )
     certificate, private = folder / f"{name}.pem", folder / f"{name}.key"
@@ -96,3 +103,52 @@ async def test_a_certificate_that_is_replaced_before_its_key_ends_no_process_tha
     assert "nothing listens" in cause.text
     with pytest.raises(ConfigurationError, match="KAFKA_SSL_KEYFILE: the key does not belong"):
         load(KafkaSettings, security_protocol="SSL", ssl_certfile=certificate, ssl_keyfile=key)
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_a_client_that_lives_on_makes_its_next_connection_with_certificates_that_were_replaced(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, run: Callable[[Coroutine[Any, Any, None]], None]
+) -> None:
+    """And with the former ones while the new ones are written. Both loops ask a context for a connection in the same way."""
+    certificate, key = _certificate(tmp_path, "client")
+    former, following = certificate.read_bytes(), _certificate(tmp_path, "next")
+    context = KafkaSettings(
+        security_protocol="SSL", ssl_cafile=certificate, ssl_certfile=certificate, ssl_keyfile=key
+    ).client_options()["ssl_context"]
+    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    serving.load_cert_chain(certificate, key)
+    serving.verify_mode = ssl.CERT_REQUIRED
+    for each in (certificate, following[0]):
+        serving.load_verify_locations(each)
+    shown: list[bytes] = []
+
+    async def note(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        shown.append(writer.get_extra_info("ssl_object").getpeercert(binary_form=True))
+        writer.close()
+
+    async def connect(port: int) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        await reader.read()
+        writer.close()
+        return shown.pop()
+
+    async def replace() -> None:
+        async with await asyncio.start_server(note, "127.0.0.1", 0, ssl=serving) as server:
+            port = server.sockets[0].getsockname()[1]
+            first = await connect(port)
+            certificate.write_bytes(former + following[0].read_bytes())  # the server's is still trusted
+            assert await connect(port) == first
+            certificate.write_bytes(following[0].read_bytes() + former)
+            assert await connect(port) == first
+            key.write_bytes(following[1].read_bytes())
+            assert await connect(port) != first
+
+    caplog.set_level("INFO")
+    run(replace())
+
+    told = [(each.message, getattr(each, "cause", "")) for each in caplog.records if each.name.endswith("kafka.tls")]
+    assert told == [
+        ("certificates_read_again", ""),
+        ("certificates_do_not_fit", "KAFKA_SSL_KEYFILE: the key does not belong to KAFKA_SSL_CERTFILE"),
+        ("certificates_read_again", ""),
+    ]
