@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
@@ -30,6 +32,21 @@ async def abandon(producer: AIOKafkaProducer, within_s: float) -> None:
     except Exception as error:  # noqa: BLE001 - whatever it is, it has not stopped
         log.info("producer_abandoned", extra={"error": repr(error)})
         await _drop(producer)
+    held = producer._message_accumulator
+    batches = {*held._pending_batches, *(batch for filed in held._batches.values() for batch in filed)}
+    heed(batch._drain_waiter for batch in batches)
+
+
+def heed(futures: Iterable[asyncio.Future[Any]]) -> None:
+    """
+    Take note of what futures have failed with of which nobody asks any more.
+
+    A producer that ends fails all that it holds, with one error. Whoever writes hears of it once; asyncio would tell the log of each
+    of the others.
+    """
+    for future in futures:
+        if future.done() and not future.cancelled():
+            future.exception()
 
 
 async def _drop(producer: AIOKafkaProducer) -> None:

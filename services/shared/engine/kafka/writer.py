@@ -24,7 +24,7 @@ from services.shared.engine.fold.transaction import Transaction
 from services.shared.engine.position import POSITION_KEY
 from services.shared.engine.spec import LaneSpec
 from services.shared.errors import Misfit
-from services.shared.kafka.abandoning import abandon
+from services.shared.kafka.abandoning import abandon, heed
 from services.shared.kafka.clients import throttled_s, transactional_producer
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings
@@ -78,6 +78,7 @@ class LaneWriter:
     async def close(self) -> None:
         """Give back the connections; there is nothing to flush."""
         await abandon(self._producer, _CLOSE_WITHIN_S)
+        heed(sent for sends in self._sent.values() for sent in sends)  # who wrote was told of the first that failed
 
     async def write(self, transaction: Transaction) -> None:
         """
@@ -97,7 +98,8 @@ class LaneWriter:
                 f" {2 * self._timeout_s:g} s: {self._late(began)}"
             ) from error
         except Exception as error:
-            first = self._broken() or self._refused() or error
+            broken, refused = self._broken(), self._refused()
+            first = broken or refused or error
             raise FailStop(
                 f"the transaction of {self._spec.topic}/{self._partition} up to {transaction.position} failed: "
                 f"{type(first).__name__}: {first}"
