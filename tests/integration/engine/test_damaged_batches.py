@@ -53,6 +53,28 @@ async def test_a_changelog_that_cannot_be_read_stops_its_lane_and_no_other(
             assert f"{CHANGELOG}', partition=0" in str(again.not_ready())
 
 
+async def test_a_changelog_of_which_the_broker_passes_over_the_rest_of_a_file_stops_its_lane(
+    own_broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    """Holes are ordinary in a compacted topic, and its position is in the last file: state would be lost in silence."""
+    async with trial(own_broker.bootstrap, partitions=1) as log:
+        await alter(log.kafka, CHANGELOG, {"cleanup.policy": "compact", "segment.bytes": str(1 << 20)})
+        async with working(log.kafka, tmp_path, SETTINGS):
+            for n in range(8):
+                await log.produce([(b"k%d" % n, b"fat:200000")])
+                assert (await log.settled(30)).exact
+        lengthen(own_broker, f"{log.scoped(CHANGELOG)}-0", 0)
+
+        async with working(log.kafka, tmp_path, SETTINGS) as again:
+            lanes = again.lanes
+            await until(
+                lambda: set(lanes.of(SOURCE)) == {0} and lanes.of(SOURCE)[0].stopped, 30, lambda: str(again.not_ready())
+            )
+
+            assert isinstance(lanes.of(SOURCE)[0].stopped, DamagedChangelog)
+            assert "are not all given, though there are some" in str(again.not_ready())
+
+
 @pytest.mark.parametrize("harm", [damage, erase])
 async def test_a_source_that_cannot_be_read_stops_its_lane_and_no_other(
     own_broker: EmbeddedBroker, tmp_path: Path, harm: Callable[[EmbeddedBroker, str], None]

@@ -20,6 +20,7 @@ from services.shared.engine.fold.start import Bounds
 from services.shared.engine.processor import SourceRecord
 from services.shared.kafka.clients import admin, consumer
 from services.shared.kafka.fetching.as_read import take_as_read
+from services.shared.kafka.fetching.passed_over import note_beginnings, refuse_passed_over
 from services.shared.kafka.group_offsets import group_offsets
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topic_ids import NO_ID, topic_id
@@ -55,6 +56,7 @@ async def load(kafka: KafkaSettings, stores: Mapping[str, str], partition: int) 
     be a transaction's marker. About 300,000 records a second. Of changelogs that were cut nothing is read.
 
     Raises:
+        CorruptRecordException: a batch is damaged, or the broker passes over it.
         KafkaTimeoutError: nobody says where a changelog ends, or gives more of it.
     """
     names = ", ".join(f"{topic}/{partition}" for topic in sorted(stores.values()))
@@ -63,6 +65,7 @@ async def load(kafka: KafkaSettings, stores: Mapping[str, str], partition: int) 
         await client.start()
         store_of = {TopicPartition(kafka.scoped(topic), partition): store for store, topic in stores.items()}
         take_as_read(client)
+        noted = note_beginnings(client)
         client.assign(list(store_of))
         async with _within(_ANSWER_WITHIN_S, f"nobody tells where {names} begin and end"):
             begins = await client.beginning_offsets(list(store_of))
@@ -73,7 +76,10 @@ async def load(kafka: KafkaSettings, stores: Mapping[str, str], partition: int) 
         # Not before: each pause freezes what it finds, and where an end is may be asked in vain for days.
         with gc_paused():
             async with _within(_MOVE_WITHIN_S, f"nobody gives more of {names}") as patience:
-                return await _read(client, ends, store_of, patience)
+                loaded = await _read(client, ends, store_of, patience)
+        async with _within(_MOVE_WITHIN_S, f"nobody gives more of {names}"):
+            await refuse_passed_over(kafka, noted)
+        return loaded
     finally:
         await client.stop()
 

@@ -45,6 +45,10 @@ _ORDINARY = frozenset({NotLeaderForPartitionError.errno, UnknownTopicOrPartition
 """What happens whenever a leader moves, and is said by nobody."""
 
 
+_OFFSET_BYTES = 8
+"""A batch begins with its first offset."""
+
+
 class Results(OrderedDict[TopicPartition, Any]):
     """A fetcher's results; a batch that is damaged, or missing, says of which partition it is."""
 
@@ -113,6 +117,11 @@ class _Client:
 
     async def _heed(self, request: FetchRequest, answer: Any) -> None:
         asked = {(topic, partition): offset for topic, parts in request.topics for partition, offset, _ in parts}
+        for topic, parts in answer.topics:
+            for partition, *_, batches in parts:
+                if batches:
+                    begins = int.from_bytes(batches[:_OFFSET_BYTES], "big")
+                    self.holes.begins(TopicPartition(topic, partition), asked[topic, partition], begins)
         wrong = {
             TopicPartition(topic, partition): code
             for topic, parts in answer.topics

@@ -43,6 +43,9 @@ class Holes:
         if begins > expected and tp.topic in self.topics:
             raise CorruptRecordException(f"offsets {expected} to {begins - 1} are not given, those behind them are")
 
+    def begins(self, tp: TopicPartition, asked: int, begins: int) -> None:
+        """Take note of where an answer begins."""
+
     def silent(self, request: Any, answer: Any) -> list[TopicPartition]:
         """
         Return the partitions of which nothing has come for a minute, though there is something and it was asked for again and again.
