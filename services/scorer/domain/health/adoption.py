@@ -10,6 +10,7 @@ import numpy as np
 from services.scorer.domain.accounts.absences import ACCOUNT
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.actors import split
+from services.scorer.domain.accounts.daily_counts import SPAN
 
 RECENT_DAYS, BEFORE_DAYS = 28, 84
 """In use now, and in use until lately: days up to the last closed one."""
@@ -47,7 +48,7 @@ def adoption(account: Account, day: int) -> Adoption:
         unused.append(feature)
         if newest > day - BEFORE_DAYS and not away:
             dropped.append(feature)
-        elif newest:
+        elif newest > day - SPAN:
             unsure = True
     core = sum(depth == "core" for depth in depths.values())
     return Adoption(
@@ -69,8 +70,10 @@ def roles_gone(account: Account, day: int) -> Sequence[str] | None:
     Returns:
         None where no role is known, or none is gone, but that of one cannot be said (see `_told`).
     """
+    if account.roles is None:
+        return None
     active = account.active_users.people(day)
-    if account.roles is None or active is None:
+    if active is None:
         return None
     known = account.active_users.known[: len(active)]
     codes = account.roles.of(known)

@@ -10,6 +10,7 @@ from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.actors import INTEGRATIONS, person_of
 from services.scorer.domain.accounts.kinds import kinds_of
 from services.scorer.domain.accounts.roles import Roles, role_code
+from services.scorer.domain.health.adoption import roles_gone
 from services.scorer.domain.health.known import known_of
 from services.scorer.domain.health.measuring import measures_of
 from tests.support.plans import plan_of
@@ -128,6 +129,23 @@ def test_a_role_whose_people_are_forgotten_is_not_gone() -> None:
     people = account(("ann", 256), ("bob", 0), roles={"ann": "admin", "bob": "viewer"})
 
     assert measured(people)["roles_gone"] == 0
+
+
+@pytest.mark.parametrize(("before", "dropped"), [(255, None), (256, 0)])
+def test_a_feature_that_was_used_longer_ago_is_forgotten_though_its_user_is_still_there(
+    before: int, dropped: int | None
+) -> None:
+    ann = person_of("ann")
+    found = using(("exports", before, ann), ("dashboards", 0, ann))
+
+    assert measured(found).get("features_dropped") == dropped
+
+
+def test_where_no_role_was_said_the_days_of_people_are_not_looked_at_for_one() -> None:
+    found = Account("acme", DAY, KINDS)
+    del found.active_users  # to unpack them takes a millisecond where there are thousands
+
+    assert roles_gone(found, LAST) is None
 
 
 def test_another_person_in_the_role_is_enough() -> None:
