@@ -12,6 +12,7 @@ from typing import Any
 
 from services.cli.plan.observed import NoCall, Observed
 from services.shared.tracking_plan.plan import PropertyPlan, PropertyType, TrackingPlan, plain
+from services.shared.tracking_plan.property_checks import MAX_ROLE
 from services.shared.tracking_plan.traffic import TrafficPlan
 from services.shared.tracking_plan.values import MAX_ID, check_of
 
@@ -172,8 +173,8 @@ class Traffic:
         return type(value) in types or fits(value)
 
     def _note_role(self, said: Any) -> None:
-        role = said.strip().lower() if isinstance(said, str) and len(said) <= MAX_LENGTH else ""
-        if role and (role in self.roles or len(self.roles) < MAX_NAMES):
+        role = said.strip().lower() if isinstance(said, str) else ""
+        if 0 < len(role) <= MAX_ROLE and (role in self.roles or len(self.roles) < MAX_NAMES):
             self.roles[role] = self.roles.get(role, 0) + 1
 
     def _event(self, name: str) -> EventSeen | None:

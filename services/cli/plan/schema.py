@@ -37,6 +37,7 @@ from services.shared.tracking_plan.plan import (
     TrackingPlan,
     TraitPlan,
 )
+from services.shared.tracking_plan.property_checks import MAX_ROLE
 
 FILE = Path("docs/tracking-plan.schema.json")
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -81,7 +82,7 @@ def schema() -> dict[str, Any]:
         plan[name].update(_entries(TraitPlan, MAX_PROPERTIES, _TRIMMED))
     for name, most in (("cases", MAX_CASES), ("answers", MAX_SURVEYS), ("features", MAX_FEATURES)):
         plan[name] |= {"maxProperties": most, "propertyNames": {"pattern": f"^{_STATE}$"}}
-    plan["roles"] |= {"maxItems": MAX_ROLES, "items": {"type": "string", "pattern": r"\S"}}
+    plan["roles"] |= {"maxItems": MAX_ROLES, "items": {"type": "string", "pattern": r"\S", "maxLength": MAX_ROLE}}
     for name in ("excluded_users", "agent_users"):
         plan[name]["items"]["not"] = {"enum": ["", "*"]}
     return {"$schema": DIALECT, "title": "Tidemark tracking plan", **made}

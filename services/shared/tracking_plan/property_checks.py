@@ -24,6 +24,8 @@ _ABSENCE_TYPES: Mapping[str, tuple[str, ...]] = {
     ABSENCE_WITHDRAWN: ("boolean",),
 }
 _SCORE_TYPES = ("whole_number", "number")
+MAX_ROLE = 100
+"""Characters of a role: snapshots and signals name those in which nobody is left."""
 
 
 def all_events(plan: TrackingPlan) -> Iterator[tuple[str, EventPlan]]:
@@ -96,6 +98,9 @@ def _roles(plan: TrackingPlan) -> Iterator[str]:
         yield "roles: none of them is empty or there twice"
     if OTHER in roles:
         yield f"roles: {OTHER} is what all roles are called that are not named"
+    for number, role in enumerate(plan.roles):
+        if len(role) > MAX_ROLE:
+            yield f"roles[{number}]: a role has {MAX_ROLE} characters at most, not {len(role):,}"
     traits = [name for name, trait in plan.identify_traits.items() if trait.means == "role"]
     if roles and not traits:
         yield "roles: no trait of identify_traits means role"

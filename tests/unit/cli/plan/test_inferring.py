@@ -123,13 +123,13 @@ def people(*roles: Any) -> list[Observed]:
 
 
 def test_roles_are_told_apart_as_they_were_said_the_most_frequent_first() -> None:
-    plan = drafted(*people("Editor", "admin", " Admin", "other", None, "on call: yes"))
+    plan = drafted(*people("Editor", "admin", " Admin", "other", None, "on call: yes", "x" * 101))
 
     assert plan.identify_traits["role"].means == "role"
     assert plan.roles == ["admin", "editor", "on call: yes"]
 
 
-@pytest.mark.parametrize("roles", [[3, 4], ["admin", 3], ["ann@acme.example", "admin"], ["other"], ["a" * 201]])
+@pytest.mark.parametrize("roles", [[3, 4], ["admin", 3], ["ann@acme.example", "admin"], ["other"], ["a" * 101]])
 def test_what_cannot_be_a_role_means_none(roles: list[Any]) -> None:
     plan = drafted(*people(*roles))
 

@@ -116,6 +116,7 @@ def test_a_plan_that_says_nothing_declares_nothing() -> None:
         ({"roles": ["a"]}, "roles", "no trait of identify_traits means role"),
         ({"identify_traits": {"r": {"means": "role"}}, "roles": ["a", "A "]}, "roles", "empty or there twice"),
         ({"identify_traits": {"r": {"means": "role"}}, "roles": ["Other"]}, "roles", "other is what"),
+        ({"identify_traits": {"r": {"means": "role"}}, "roles": ["a" * 100, "b" * 101]}, "roles[1]", "100 characters at most, not 101"),
         (
             {"identify_traits": {"r": {"means": "role"}, "s": {"means": "role"}}, "roles": ["a"]},
             "identify_traits.s.means",
