@@ -40,7 +40,8 @@ def check_case(path: Path, case: Case, rules: RuleSet, plan: TrackingPlan) -> No
             f"{path}: {field}: {rule} can never fire, since the tracking plan ({VARIABLE}) declares no {', '.join(lacks)}"
         )
     for field, name, near in _misspelt(case, plan):
-        raise BadCase(f"{path}: {field}: the tracking plan has no event {name}; write {near} if that is meant")
+        hint = f"write {near} if that is meant; if not, declare {name} there"
+        raise BadCase(f"{path}: {field}: the tracking plan has no event {name}; {hint}")
     for field, user in _never_active(case):
         raise BadCase(
             f"{path}: {field}: {user} is never active, so the role is nobody's; the people of `days` are person-1, person-2, ..."

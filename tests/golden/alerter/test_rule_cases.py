@@ -208,7 +208,7 @@ def test_what_is_wrong_or_would_never_be_sent_is_refused_with_its_field(tmp_path
         ("expect: [{account: a, rule: usage_silent, transition: resolved, day: 1, reason: gone}]", r"expect\[0\]\.reason: there is no reason gone; there are recovered"),
         ("accounts: {a: {days: 2x10, traits: {0: {renewal_dat: day 5}}}}", r"accounts\.a\.traits\.0: there is no trait .* renewal_dat; write renewal_date"),
         ("accounts: {a: {days: 2x10, traits: {0: {seats: many}}}}", r"accounts\.a\.traits\.0\.seats: send a whole number, not text"),
-        ("accounts: {a: {days: 2x10, events: [{day: 3, name: tiket_opened, properties: {ticket_id: 1}}]}}", r"accounts\.a\.events\[0\]\.name: the tracking plan has no event tiket_opened; write Ticket Opened"),
+        ("accounts: {a: {days: 2x10, events: [{day: 3, name: tiket_opened, properties: {ticket_id: 1}}]}}", r"accounts\.a\.events\[0\]\.name: the tracking plan has no event tiket_opened; write Ticket Opened if that is meant; if not, declare tiket_opened there"),
         ("accounts: {a: {days: 2x10, events: [{day: 3, name: Ticket Opened}]}}", r"accounts\.a\.events\[0\]\.properties\.ticket_id: .* is missing"),
     ],
 )  # fmt: skip
