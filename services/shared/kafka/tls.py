@@ -34,13 +34,19 @@ class Files(NamedTuple):
         """
         try:
             context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=self.authority)
-        except OSError as error:
+        except ssl.SSLError as error:
             raise ValueError(f"KAFKA_SSL_CAFILE: {self.authority} holds no certificates in PEM form") from error
+        except OSError as error:
+            raise ValueError(f"KAFKA_SSL_CAFILE: {self.authority} cannot be read: {error.strerror}") from error
         if self.certificate is not None and self.key is not None:
             try:
                 context.load_cert_chain(self.certificate, self.key, self._password)
-            except OSError as error:
+            except ssl.SSLError as error:
                 raise ValueError(self._why_no_key(error)) from error
+            except OSError as error:
+                raise ValueError(
+                    f"KAFKA_SSL_CERTFILE, KAFKA_SSL_KEYFILE: one cannot be read: {error.strerror}"
+                ) from error
         return context
 
     def versions(self) -> list[tuple[int, int, int] | None]:
@@ -60,8 +66,8 @@ class Files(NamedTuple):
             raise ValueError("KAFKA_SSL_KEYFILE: the key is encrypted: set KAFKA_SSL_KEY_PASSWORD")
         return self.password
 
-    def _why_no_key(self, error: OSError) -> str:
-        reason = str(getattr(error, "reason", error))
+    def _why_no_key(self, error: ssl.SSLError) -> str:
+        reason = str(error.reason or error)
         if "KEY_VALUES_MISMATCH" in reason:
             return "KAFKA_SSL_KEYFILE: the key does not belong to KAFKA_SSL_CERTFILE"
         with suppress(OSError):
@@ -81,6 +87,9 @@ class RenewedContext(ssl.SSLContext):
 
     _files: Files
     _versions: list[tuple[int, int, int] | None]
+    """Of the files that were read last."""
+    _unfit: list[tuple[int, int, int] | None] | None
+    """Of those that last did not fit, which the log has been told of."""
     _present: ssl.SSLContext
 
     def __new__(cls, files: Files) -> Self:
@@ -91,7 +100,7 @@ class RenewedContext(ssl.SSLContext):
             ValueError: one cannot be used.
         """
         made = super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
-        made._files, made._versions = files, files.versions()
+        made._files, made._versions, made._unfit = files, files.versions(), None
         made._present = files.read()
         return made
 
@@ -101,11 +110,15 @@ class RenewedContext(ssl.SSLContext):
 
     def _now(self) -> ssl.SSLContext:
         if (found := self._files.versions()) != self._versions:
-            self._versions = found
             try:
                 self._present = self._files.read()
             except ValueError as error:
-                log.warning("certificates_do_not_fit", extra={"cause": str(error), "kept": "those read before"})
+                if found != self._unfit:
+                    self._unfit = found
+                    log.warning("certificates_do_not_fit", extra={"cause": str(error), "kept": "those read before"})
+                if isinstance(error.__cause__, ssl.SSLError):  # else try again: who may read a file changes without it
+                    self._versions = found
             else:
+                self._versions = found
                 log.info("certificates_read_again")
         return self._present

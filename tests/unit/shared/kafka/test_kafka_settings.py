@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import ssl
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
@@ -150,5 +151,34 @@ def test_a_client_that_lives_on_makes_its_next_connection_with_certificates_that
     assert told == [
         ("certificates_read_again", ""),
         ("certificates_do_not_fit", "KAFKA_SSL_KEYFILE: the key does not belong to KAFKA_SSL_CERTFILE"),
+        ("certificates_read_again", ""),
+    ]
+
+
+def test_a_certificate_that_could_not_be_read_for_a_moment_is_read_then(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is the same file: somebody gave it to its user after it was written, or the process had too many files open."""
+    certificate, _ = _certificate(tmp_path, "client")
+    context = KafkaSettings(security_protocol="SSL", ssl_cafile=certificate).tls()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def connect() -> None:
+        context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="127.0.0.1")
+
+    caplog.set_level("INFO")
+    certificate.write_bytes(_certificate(tmp_path, "next")[0].read_bytes())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        connect()
+        connect()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    connect()
+    connect()
+
+    told = [(each.message, getattr(each, "cause", "")) for each in caplog.records if each.name.endswith("kafka.tls")]
+    assert told == [
+        ("certificates_do_not_fit", f"KAFKA_SSL_CAFILE: {certificate} cannot be read: Too many open files"),
         ("certificates_read_again", ""),
     ]
