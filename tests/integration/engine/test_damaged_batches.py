@@ -11,12 +11,15 @@ from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 
 from services.shared.engine.errors import DamagedChangelog, DamagedSource
+from services.shared.engine.kafka import changelog
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import SourceMode
 from services.shared.kafka.clients import admin
 from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.kafka.fetching import holes
+from services.shared.kafka.fetching.passed_over import Beginnings, refuse_passed_over
 from services.shared.kafka.partition import partition_for
+from services.shared.kafka.settings import KafkaSettings
 from tests.support.counting.in_process import working
 from tests.support.counting.processor import counting_spec
 from tests.support.counting.trial import CHANGELOG, DEAD, OUT, SOURCE, Trial, trial
@@ -58,11 +61,7 @@ async def test_a_changelog_of_which_the_broker_passes_over_the_rest_of_a_file_st
 ) -> None:
     """Holes are ordinary in a compacted topic, and its position is in the last file: state would be lost in silence."""
     async with trial(own_broker.bootstrap, partitions=1) as log:
-        await alter(log.kafka, CHANGELOG, {"cleanup.policy": "compact", "segment.bytes": str(1 << 20)})
-        async with working(log.kafka, tmp_path, SETTINGS):
-            for n in range(8):
-                await log.produce([(b"k%d" % n, b"fat:200000")])
-                assert (await log.settled(30)).exact
+        await fill_files(log, tmp_path)
         lengthen(own_broker, f"{log.scoped(CHANGELOG)}-0", 0)
 
         async with working(log.kafka, tmp_path, SETTINGS) as again:
@@ -73,6 +72,42 @@ async def test_a_changelog_of_which_the_broker_passes_over_the_rest_of_a_file_st
 
             assert isinstance(lanes.of(SOURCE)[0].stopped, DamagedChangelog)
             assert "are not all given, though there are some" in str(again.not_ready())
+
+
+async def test_a_changelog_is_loaded_again_where_another_broker_gives_what_the_first_passed_over(
+    own_broker: EmbeddedBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each replica compacts in its own time: a new leader may still have what the former had no more, which is no damage."""
+    asked = 0
+    async with trial(own_broker.bootstrap, partitions=1) as log:
+        await fill_files(log, tmp_path)
+        file = segment(own_broker, f"{log.scoped(CHANGELOG)}-0")
+        whole = file.read_bytes()
+        lengthen(own_broker, f"{log.scoped(CHANGELOG)}-0", 0)
+
+        async def as_another(kafka: KafkaSettings, read: Beginnings) -> None:
+            nonlocal asked
+            asked += 1
+            with file.open("r+b") as former:
+                former.write(whole)
+            await refuse_passed_over(kafka, read)
+
+        monkeypatch.setattr(changelog, "refuse_passed_over", as_another)
+        async with working(log.kafka, tmp_path, SETTINGS) as again:
+            await until(lambda: again.ready, 30, lambda: str(again.not_ready()))
+            await log.produce([(b"k0", b"1")])
+
+            assert (await log.settled(30)).exact
+        assert asked == 2
+
+
+async def fill_files(log: Trial, folder: Path) -> None:
+    """Give the changelog two files."""
+    await alter(log.kafka, CHANGELOG, {"cleanup.policy": "compact", "segment.bytes": str(1 << 20)})
+    async with working(log.kafka, folder, SETTINGS):
+        for n in range(8):
+            await log.produce([(b"k%d" % n, b"fat:200000")])
+            assert (await log.settled(30)).exact
 
 
 @pytest.mark.parametrize("harm", [damage, erase])

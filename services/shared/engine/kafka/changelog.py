@@ -58,6 +58,7 @@ async def load(kafka: KafkaSettings, stores: Mapping[str, str], partition: int) 
     Raises:
         CorruptRecordException: a batch is damaged, or the broker passes over it.
         KafkaTimeoutError: nobody says where a changelog ends, or gives more of it.
+        NotLeaderForPartitionError: as `refuse_passed_over`.
     """
     names = ", ".join(f"{topic}/{partition}" for topic in sorted(stores.values()))
     client = consumer(kafka, max_partition_fetch_bytes=_FETCH_BYTES, fetch_max_bytes=4 * _FETCH_BYTES)
@@ -77,8 +78,7 @@ async def load(kafka: KafkaSettings, stores: Mapping[str, str], partition: int) 
         with gc_paused():
             async with _within(_MOVE_WITHIN_S, f"nobody gives more of {names}") as patience:
                 loaded = await _read(client, ends, store_of, patience)
-        async with _within(_MOVE_WITHIN_S, f"nobody gives more of {names}"):
-            await refuse_passed_over(kafka, noted)
+        await refuse_passed_over(kafka, noted)
         return loaded
     finally:
         await client.stop()
