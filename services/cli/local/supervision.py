@@ -157,7 +157,7 @@ pidfile={folder}/supervisord.pid
 childlogdir={folder}
 """
 
-# exitcodes: a wrong configuration, or state of a newer version; starting again would not help.
+# exitcodes: a wrong configuration, or topics that do not match; starting again would not help.
 # startsecs: every start is a good one, or exitcodes would not be looked at; `paced` keeps restarts apart.
 _PROGRAM = """
 [program:{name}]
