@@ -23,6 +23,9 @@ from services.shared.errors import Fatal
 from services.shared.kafka.embedded.free_ports import free_port
 from tests.support.waiting import wait_until
 
+ENDS_WITHIN_S = 40
+"""A signal that comes before a new process has become its program is lost; supervisord kills it 25 s later."""
+
 
 @pytest.mark.parametrize("folder", ["plain", "two words", "100%", "it's"])
 def test_any_data_folder_survives_the_configuration(tmp_path: Path, folder: str) -> None:
@@ -162,7 +165,7 @@ def test_what_refuses_to_run_is_not_started_again_and_what_fails_is_after_a_paus
         assert (starts("refused"), _state(supervisor, "refused")) == (1, "EXITED")
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(ENDS_WITHIN_S)
 
 
 def test_dev_says_what_ended_and_was_started_again_and_how_it_had_ended(
@@ -194,7 +197,7 @@ def test_dev_says_what_ended_and_was_started_again_and_how_it_had_ended(
         assert said == "scorer ended (SIGKILL), started again\n"
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(ENDS_WITHIN_S)
 
 
 def test_what_has_lived_for_a_while_starts_again_at_once(tmp_path: Path) -> None:
